@@ -1,0 +1,7 @@
+//! Ground floor: what every other module may stand on and what itself stands on nothing.
+
+pub mod clock;
+pub mod fsutil;
+pub mod ids;
+pub mod shutdown;
+pub mod telemetry;

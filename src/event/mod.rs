@@ -1,0 +1,23 @@
+//! Events: everything that happens on the box, as typed values. No I/O here.
+//!
+//! [`catalog`] is the table of kinds; the payload structs stand in one file per subject;
+//! [`envelope`] is what the event log adds around a payload; [`sentence`] says an event in words.
+
+pub mod animal;
+pub mod camera;
+pub mod catalog;
+pub mod envelope;
+pub mod house;
+pub mod message;
+pub mod reading;
+pub mod recording;
+pub mod sensor;
+pub mod sentence;
+pub mod system;
+pub mod upcast;
+
+pub use catalog::{Event, Kind};
+pub use envelope::{Envelope, Flags, NewEvent, PublisherId};
+
+/// Keys of a payload that no field takes, kept as they came.
+pub type Extra = std::collections::BTreeMap<String, serde_json::Value>;

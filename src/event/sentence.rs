@@ -1,0 +1,194 @@
+//! An event in words: "Front door opened". One sentence per kind, for `tail`, the `events` table
+//! and live lines. The text is plain data; whoever prints it makes control characters visible.
+
+use super::camera::Detection;
+use super::{Envelope, Event};
+
+/// Longest excerpt of foreign text in a sentence, characters.
+const EXCERPT_CHARS: usize = 160;
+
+/// The event as a sentence without a full stop.
+pub fn sentence(envelope: &Envelope) -> String {
+    let subject = label(envelope.subject());
+    match &envelope.event {
+        Event::SensorReported(reading) => sensor(&subject, reading),
+        Event::CameraMotionStarted(motion) => match motion.detection {
+            Some(Detection::Person) => format!("Person at {subject}"),
+            Some(Detection::Vehicle) => format!("Vehicle at {subject}"),
+            None => format!("Motion at {subject}"),
+        },
+        Event::CameraMotionEnded(_) => format!("Motion at {subject} ended"),
+        Event::CameraHeartbeatReceived(_) => format!("{subject} camera is alive"),
+        Event::CameraFailed(_) => format!("{subject} camera: {}", excerpt(envelope.text())),
+        Event::CameraSnapshotTaken(shot) => {
+            format!(
+                "{subject} camera sent a picture of {} bytes",
+                shot.picture.len()
+            )
+        }
+        Event::PetSighted(sighting) => {
+            let place = label(&sighting.camera);
+            match &sighting.pet_id {
+                Some(pet) => format!("{} seen at {place}", label(pet)),
+                None => format!("Unknown {} at {place}", sighting.species),
+            }
+        }
+        Event::PetLocated(place) => format!("{subject} is in {}", excerpt(&place.location)),
+        Event::WildlifeSighted(sighting) => {
+            format!(
+                "{} at {}",
+                label(&sighting.species),
+                label(&sighting.camera)
+            )
+        }
+        Event::PackageDetected(_) => format!("Parcel at {subject}"),
+        Event::PackageCollected(_) => format!("Parcel at {subject} collected"),
+        Event::FaceSeen(face) => match &face.profile_id {
+            Some(profile) => format!("Face of {} at {}", label(profile), label(&face.camera)),
+            None => format!("Unknown face at {}", label(&face.camera)),
+        },
+        Event::UpsStatusReported(ups) => {
+            format!(
+                "UPS reports {}",
+                excerpt(ups.status.as_deref().unwrap_or("its state"))
+            )
+        }
+        Event::UpsPowerLost(_) => "Mains power lost, running on battery".into(),
+        Event::UpsPowerRestored(_) => "Mains power restored".into(),
+        Event::UpsBatteryLow(_) => "UPS battery low".into(),
+        Event::UpsBatteryCritical(_) => "UPS battery critical".into(),
+        Event::PresenceReported(presence) => {
+            format!(
+                "{subject} is {}",
+                excerpt(&presence.state).to_lowercase().replace('_', " ")
+            )
+        }
+        Event::ArmRequested(request) => {
+            let mode = request.mode.name().to_lowercase().replace('_', " ");
+            format!("{} asks for {mode}", label(&request.triggered_by))
+        }
+        Event::HealthReported(_) => "System health reported".into(),
+        Event::LogWritten(log) => {
+            format!("{} {}: {}", log.host, log.source, excerpt(envelope.text()))
+        }
+        Event::MetricsSampled(sample) => {
+            format!("{} {} metrics", label(&sample.host), sample.group)
+        }
+        Event::RecordingFinished(_) => format!("{subject} camera finished a recording"),
+        Event::RecordingFound(found) if found.size_bytes == 0 => {
+            format!("Recording {} is empty", envelope.subject())
+        }
+        Event::RecordingFound(_) => format!("Recording {} found", envelope.subject()),
+        Event::RecordingSealed(sealed) if sealed.adopted => {
+            format!("Recording {} adopted", envelope.subject())
+        }
+        Event::RecordingSealed(_) => format!("Recording {} sealed", envelope.subject()),
+        Event::RecordingFailed(_) => {
+            format!(
+                "Recording {} not sealed: {}",
+                envelope.subject(),
+                excerpt(envelope.text())
+            )
+        }
+        Event::MessageUndecodable(message) => {
+            format!(
+                "Undecodable ({} bytes): {}",
+                message.payload.len(),
+                excerpt(envelope.text())
+            )
+        }
+        Event::MessageUnmapped(message) => {
+            format!(
+                "No rule for this topic ({} bytes kept)",
+                message.payload.len()
+            )
+        }
+        Event::EventParked(parked) => {
+            format!(
+                "Parked by {}: {}",
+                parked.projection,
+                excerpt(envelope.text())
+            )
+        }
+        Event::IdConflicted(conflict) => format!(
+            "Id {} was used before with other content (event {})",
+            excerpt(&conflict.id),
+            conflict.first_position
+        ),
+        Event::SessionStarted(session) => {
+            format!("Session {} with the broker began", session.family)
+        }
+        Event::SessionLost(session) => {
+            format!(
+                "The broker lost session {}: messages may be missing",
+                session.family
+            )
+        }
+        Event::SubscriptionRefused(refused) => {
+            format!(
+                "The broker refused {} to {}",
+                excerpt(&refused.filter),
+                refused.family
+            )
+        }
+        Event::SystemStarted(started) => format!("Nightjar {} started", started.version),
+        Event::SystemStopped(_) => "Nightjar stopped".into(),
+        Event::SystemNoted(_) => excerpt(envelope.text()),
+        Event::ReplayFinished(replay) => format!("Replayed {} messages", replay.messages),
+    }
+}
+
+fn sensor(subject: &str, reading: &super::sensor::SensorReported) -> String {
+    let value = excerpt(&reading.value.to_string());
+    match (reading.key.as_str(), value.as_str()) {
+        ("contact", "open") => format!("{subject} opened"),
+        ("contact", "closed") => format!("{subject} closed"),
+        ("motion", "on") => format!("Motion at {subject}"),
+        ("motion", "off") => format!("Motion at {subject} ended"),
+        ("leak", "on") => format!("Water leak at {subject}"),
+        ("leak", "off") => format!("Leak at {subject} over"),
+        ("smoke", "on") => format!("Smoke at {subject}"),
+        ("smoke", "off") => format!("Smoke at {subject} gone"),
+        ("tamper", "on") => format!("{subject} is being tampered with"),
+        ("tamper", "off") => format!("Tampering at {subject} over"),
+        ("vibration", "on") => format!("Vibration at {subject}"),
+        ("vibration", "off") => format!("Vibration at {subject} ended"),
+        (key, value) => {
+            let unit = reading
+                .unit
+                .as_deref()
+                .map(|unit| format!(" {unit}"))
+                .unwrap_or_default();
+            format!("{subject} {} {value}{unit}", excerpt(key).replace('_', " "))
+        }
+    }
+}
+
+/// An id as a label: `front_door` → `Front door`.
+pub fn label(id: &str) -> String {
+    let spaced = excerpt(id).replace('_', " ");
+    let mut letters = spaced.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().collect::<String>() + letters.as_str()
+    })
+}
+
+fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(EXCERPT_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_become_labels() {
+        assert_eq!(label("front_door"), "Front door");
+        assert_eq!(label("élan"), "Élan");
+        assert_eq!(label(""), "");
+        assert_eq!(label(&"x".repeat(1_000)).chars().count(), EXCERPT_CHARS + 1);
+    }
+}

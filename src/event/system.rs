@@ -1,0 +1,147 @@
+//! The machine room: logs, metrics, health, the broker, the daemon itself.
+
+use serde::{Deserialize, Serialize};
+
+use super::Extra;
+
+/// How bad a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Level {
+    /// For developers.
+    Debug,
+    /// Ordinary.
+    Info,
+    /// Odd, but working.
+    Warning,
+    /// Something failed.
+    Error,
+    /// Something important failed.
+    Critical,
+}
+
+impl Level {
+    /// As stored and sent.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "DEBUG",
+            Self::Info => "INFO",
+            Self::Warning => "WARNING",
+            Self::Error => "ERROR",
+            Self::Critical => "CRITICAL",
+        }
+    }
+}
+
+/// A log line; the line is the event's text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogWritten {
+    /// The machine that wrote it.
+    pub host: String,
+    /// The program that wrote it.
+    pub source: String,
+    /// How bad it is.
+    pub level: Level,
+    /// Fields beside the line.
+    #[serde(default, skip_serializing_if = "Extra::is_empty")]
+    pub fields: Extra,
+}
+
+/// A host's metrics of one group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricsSampled {
+    /// The machine.
+    pub host: String,
+    /// `system` or `network`.
+    pub group: String,
+    /// The values by name.
+    pub values: Extra,
+}
+
+/// A subsystem's own account of its health.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HealthReported {
+    /// What it said.
+    pub values: Extra,
+}
+
+/// The first session of a topic family with the broker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SessionStarted {
+    /// The topic family.
+    pub family: String,
+}
+
+/// A session that we had and the broker no longer has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SessionLost {
+    /// The topic family.
+    pub family: String,
+    /// When the family's last message before the loss was stored, Unix nanoseconds: what came
+    /// between then and this event may be lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_stored_at: Option<i64>,
+}
+
+/// A subscription that the broker refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SubscriptionRefused {
+    /// The topic family.
+    pub family: String,
+    /// The topic filter.
+    pub filter: String,
+}
+
+/// The daemon started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Started {
+    /// Program version.
+    pub version: String,
+    /// Process id.
+    pub pid: i64,
+}
+
+/// The daemon stopped in order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stopped {}
+
+/// How much an operator should care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Weight {
+    /// Good to know.
+    Info,
+    /// Somebody should look.
+    Alert,
+    /// Somebody must act.
+    Critical,
+}
+
+impl Weight {
+    /// As stored and sent.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Alert => "alert",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// A note to the operator; the event's text says it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Noted {
+    /// The part of the program.
+    pub component: String,
+    /// How much it matters.
+    pub level: Weight,
+}
+
+/// A fixture stream went in whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReplayFinished {
+    /// SHA-256 of the stream's file, lower-case hex.
+    pub sha256: String,
+    /// Messages in it.
+    pub messages: i64,
+}

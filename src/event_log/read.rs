@@ -1,0 +1,148 @@
+//! Reading the event log, in the order of positions.
+
+use super::names::NamesById;
+use crate::event::envelope::Name;
+use crate::event::{Envelope, Event, Flags, Kind};
+use crate::storage::{Row, Session, StorageError};
+use crate::values;
+
+/// An event as stored, its body still closed.
+#[derive(Clone, Debug)]
+struct Stored {
+    position: i64,
+    kind: i64,
+    version: i64,
+    occurred_at: i64,
+    received_at: i64,
+    stream: i64,
+    source: i64,
+    topic: Option<i64>,
+    flags: i64,
+    cause: Option<i64>,
+    text: Option<String>,
+    body: Vec<u8>,
+}
+
+impl Stored {
+    fn read(row: &dyn Row) -> Result<Self, StorageError> {
+        Ok(Self {
+            position: row.int(0)?,
+            kind: row.int(1)?,
+            version: row.int(2)?,
+            occurred_at: row.int(3)?,
+            received_at: row.int(4)?,
+            stream: row.int(5)?,
+            source: row.int(6)?,
+            topic: row.opt_int(7)?,
+            flags: row.int(8)?,
+            cause: row.opt_int(9)?,
+            text: row.opt_text(10)?.map(ToOwned::to_owned),
+            body: row.blob(11)?.to_vec(),
+        })
+    }
+}
+
+/// Reads events and keeps the names that it met.
+#[derive(Debug, Default)]
+pub struct EventReader {
+    names: NamesById,
+}
+
+impl EventReader {
+    /// A reader that knows no names yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Up to `limit` events after position `after`, ascending.
+    pub fn after(
+        &mut self,
+        session: &mut dyn Session,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<Envelope>, StorageError> {
+        let mut rows = Vec::with_capacity(usize::try_from(limit).unwrap_or(0).min(16_384));
+        session.read(
+            "SELECT position, kind, version, occurred_at, received_at, stream, source, topic, \
+             flags, cause, text, body FROM event_log WHERE position > ?1 ORDER BY position LIMIT ?2",
+            values![after, limit],
+            &mut |row| {
+                rows.push(Stored::read(row)?);
+                Ok(())
+            },
+        )?;
+        rows.into_iter()
+            .map(|stored| self.open(session, stored))
+            .collect()
+    }
+
+    /// The event at `position`.
+    pub fn at(
+        &mut self,
+        session: &mut dyn Session,
+        position: i64,
+    ) -> Result<Option<Envelope>, StorageError> {
+        let found = self.after(session, position - 1, 1)?;
+        Ok(found
+            .into_iter()
+            .next()
+            .filter(|event| event.position == position))
+    }
+
+    fn open(
+        &mut self,
+        session: &mut dyn Session,
+        stored: Stored,
+    ) -> Result<Envelope, StorageError> {
+        let unreadable = |reason: String| {
+            StorageError::Unreadable(format!("event {}: {reason}", stored.position))
+        };
+        let kind_name: Name = self.names.get(session, stored.kind)?;
+        let kind = Kind::from_name(&kind_name.text).ok_or_else(|| {
+            unreadable(format!(
+                "kind {} is unknown to this program; update nightjar",
+                kind_name.text
+            ))
+        })?;
+        let event = Event::decode(kind, stored.version as u16, &stored.body)
+            .map_err(|error| unreadable(error.to_string()))?;
+        let topic = match stored.topic {
+            Some(id) => Some(self.names.get(session, id)?),
+            None => None,
+        };
+        Ok(Envelope {
+            position: stored.position,
+            occurred_at: stored.occurred_at,
+            received_at: stored.received_at,
+            kind_id: stored.kind,
+            stream: self.names.get(session, stored.stream)?,
+            source: self.names.get(session, stored.source)?,
+            topic,
+            flags: Flags(stored.flags),
+            cause: stored.cause,
+            text: stored.text,
+            event,
+        })
+    }
+}
+
+/// The first position that arrived at or after `at`, found by bisection: arrival follows position.
+pub fn first_received_since(session: &mut dyn Session, at: i64) -> Result<i64, StorageError> {
+    let head = super::append::head(session)?;
+    let (mut low, mut high) = (1, head + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let received = crate::storage::first(
+            session,
+            "SELECT received_at FROM event_log WHERE position = ?1",
+            values![middle],
+            |row| row.int(0),
+        )?;
+        if received.is_some_and(|received| received < at) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
+}

@@ -1,0 +1,104 @@
+//! Cameras, known by what they send.
+
+use std::collections::BTreeMap;
+
+use super::view::columns;
+use super::{Projection, View, table};
+use crate::event::sentence::label;
+use crate::event::{Envelope, Event, Kind};
+use crate::storage::{Session, StorageError};
+use crate::values;
+
+pub(super) const PROJECTION: Projection = Projection {
+    name: "cameras",
+    version: 1,
+    tables: &[table!("cameras" by "id")],
+    kinds: Some(&[
+        Kind::CameraMotionStarted,
+        Kind::CameraMotionEnded,
+        Kind::CameraHeartbeatReceived,
+        Kind::CameraFailed,
+        Kind::CameraSnapshotTaken,
+        Kind::PetSighted,
+        Kind::WildlifeSighted,
+        Kind::PackageDetected,
+        Kind::PackageCollected,
+        Kind::FaceSeen,
+        Kind::RecordingFinished,
+    ]),
+    fold,
+};
+
+#[derive(Default)]
+struct Seen<'a> {
+    first_at: i64,
+    last_at: i64,
+    location: Option<&'static str>,
+    error: Option<&'a str>,
+}
+
+fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageError> {
+    let mut seen: BTreeMap<&str, Seen<'_>> = BTreeMap::new();
+    for event in batch {
+        let Some(camera) = camera_of(event) else {
+            continue;
+        };
+        let camera = seen.entry(camera).or_insert_with(|| Seen {
+            first_at: event.occurred_at,
+            last_at: event.occurred_at,
+            ..Seen::default()
+        });
+        camera.first_at = camera.first_at.min(event.occurred_at);
+        camera.last_at = camera.last_at.max(event.occurred_at);
+        match &event.event {
+            Event::PetSighted(sighting) => {
+                camera.location = sighting
+                    .location
+                    .map(|place| place.name())
+                    .or(camera.location);
+            }
+            Event::CameraFailed(_) => camera.error = Some(event.text()),
+            _ => {}
+        }
+    }
+    for (id, seen) in &seen {
+        session.write(
+            "INSERT INTO cameras (id, display_name, location, first_seen_at, last_seen_at, last_error) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET \
+             location = coalesce(excluded.location, cameras.location), \
+             first_seen_at = min(cameras.first_seen_at, excluded.first_seen_at), \
+             last_seen_at = max(cameras.last_seen_at, excluded.last_seen_at), \
+             last_error = coalesce(excluded.last_error, cameras.last_error)",
+            values![*id, &label(id), seen.location, seen.first_at, seen.last_at, seen.error],
+        )?;
+    }
+    Ok(())
+}
+
+fn camera_of(event: &Envelope) -> Option<&str> {
+    match &event.event {
+        Event::CameraMotionStarted(_)
+        | Event::CameraMotionEnded(_)
+        | Event::CameraHeartbeatReceived(_)
+        | Event::CameraFailed(_)
+        | Event::CameraSnapshotTaken(_) => Some(event.subject()),
+        Event::PetSighted(sighting) => Some(&sighting.camera),
+        Event::WildlifeSighted(sighting) => Some(&sighting.camera),
+        Event::PackageDetected(package) => Some(&package.camera),
+        Event::PackageCollected(package) => Some(&package.camera),
+        Event::FaceSeen(face) => Some(&face.camera),
+        Event::RecordingFinished(finished) => Some(&finished.camera),
+        _ => None,
+    }
+}
+
+pub(super) const VIEWS: &[View] = &[View {
+    name: "cameras",
+    about: "cameras, and when each was last heard of",
+    columns: columns![
+        "id" Text, "display_name" Text, "location" Text, "first_seen_at" Time, "last_seen_at" Time,
+        "last_error" Text
+    ],
+    sql: "SELECT id, display_name, location, first_seen_at, last_seen_at, last_error FROM cameras \
+          WHERE last_seen_at >= ?1 AND last_seen_at < ?2 ORDER BY last_seen_at DESC, id LIMIT ?3",
+}];

@@ -1,0 +1,85 @@
+//! How many events, per UTC hour and day, by kind and by source.
+
+use std::collections::HashMap;
+
+use super::view::columns;
+use super::{Projection, View, table};
+use crate::base::clock::{DAY_NS, HOUR_NS, bucket_start};
+use crate::event::Envelope;
+use crate::storage::{Session, StorageError};
+use crate::values;
+
+pub(super) const PROJECTION: Projection = Projection {
+    name: "counts",
+    version: 1,
+    tables: &[
+        table!("event_counts_hourly" by "bucket_at, kind, source"),
+        table!("event_counts_daily" by "bucket_at, kind, source"),
+    ],
+    kinds: None,
+    fold,
+};
+
+fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageError> {
+    let mut hours: HashMap<(i64, i64, i64), i64> = HashMap::new();
+    for event in batch {
+        let hour = bucket_start(event.occurred_at, HOUR_NS);
+        *hours
+            .entry((hour, event.kind_id, event.source.id))
+            .or_default() += 1;
+    }
+    let mut days: HashMap<(i64, i64, i64), i64> = HashMap::new();
+    for (&(hour, kind, source), &count) in &hours {
+        *days
+            .entry((bucket_start(hour, DAY_NS), kind, source))
+            .or_default() += count;
+    }
+    for (&(bucket_at, kind, source), &count) in &hours {
+        session.write(
+            "INSERT INTO event_counts_hourly (bucket_at, kind, source, count) \
+             VALUES (?1, ?2, ?3, ?4) ON CONFLICT (bucket_at, kind, source) \
+             DO UPDATE SET count = event_counts_hourly.count + excluded.count",
+            values![bucket_at, kind, source, count],
+        )?;
+    }
+    for (&(bucket_at, kind, source), &count) in &days {
+        session.write(
+            "INSERT INTO event_counts_daily (bucket_at, kind, source, count) \
+             VALUES (?1, ?2, ?3, ?4) ON CONFLICT (bucket_at, kind, source) \
+             DO UPDATE SET count = event_counts_daily.count + excluded.count",
+            values![bucket_at, kind, source, count],
+        )?;
+    }
+    Ok(())
+}
+
+pub(super) const VIEWS: &[View] = &[
+    View {
+        name: "events_per_hour_by_kind",
+        about: "events per UTC hour by kind",
+        columns: columns!["hour" Time, "kind" Text, "count" Number],
+        sql: "SELECT bucket_at, kind, count FROM events_per_hour_by_kind \
+              WHERE bucket_at >= ?1 AND bucket_at < ?2 ORDER BY bucket_at DESC, count DESC, kind LIMIT ?3",
+    },
+    View {
+        name: "events_per_hour_by_source",
+        about: "events per UTC hour by source",
+        columns: columns!["hour" Time, "source" Text, "count" Number],
+        sql: "SELECT bucket_at, source, count FROM events_per_hour_by_source \
+              WHERE bucket_at >= ?1 AND bucket_at < ?2 ORDER BY bucket_at DESC, count DESC, source LIMIT ?3",
+    },
+    View {
+        name: "events_per_day_by_kind",
+        about: "events per UTC day by kind",
+        columns: columns!["day" Time, "kind" Text, "count" Number],
+        sql: "SELECT bucket_at, kind, count FROM events_per_day_by_kind \
+              WHERE bucket_at >= ?1 AND bucket_at < ?2 ORDER BY bucket_at DESC, count DESC, kind LIMIT ?3",
+    },
+    View {
+        name: "events_per_day_by_source",
+        about: "events per UTC day by source",
+        columns: columns!["day" Time, "source" Text, "count" Number],
+        sql: "SELECT bucket_at, source, count FROM events_per_day_by_source \
+              WHERE bucket_at >= ?1 AND bucket_at < ?2 ORDER BY bucket_at DESC, count DESC, source LIMIT ?3",
+    },
+];

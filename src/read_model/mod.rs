@@ -1,0 +1,139 @@
+//! The read model: every table that people read, folded from the event log.
+//!
+//! A slice is one file: one subject's tables, its fold, its queries. Rules, each with a test: every
+//! table has one owner; every kind is folded by a projection or stands in [`LOG_ONLY`]; how the log
+//! was cut into batches changes nothing; rebuilding gives the same tables; a fold has no clock and
+//! no state of its own.
+
+pub mod digest;
+pub mod view;
+
+mod cameras;
+mod counts;
+mod dead_letters;
+mod events;
+mod logs;
+mod pets;
+mod recordings;
+mod sensor_rollups;
+mod sensors;
+mod system_events;
+mod wildlife;
+
+use crate::event::{Envelope, Kind};
+use crate::storage::{Session, StorageError};
+
+pub use view::View;
+
+/// Folds a batch, in order of position, into the projection's tables.
+pub type Fold = fn(&mut dyn Session, &[Envelope]) -> Result<(), StorageError>;
+
+/// One projection: data, not an object.
+#[derive(Clone, Copy, Debug)]
+pub struct Projection {
+    /// Its name in the table `projections`.
+    pub name: &'static str,
+    /// Raised whenever the fold or its tables change: the program then rebuilds it at start.
+    pub version: i64,
+    /// The tables that it alone writes, parents first.
+    pub tables: &'static [Table],
+    /// The kinds that it folds; all when `None`.
+    pub kinds: Option<&'static [Kind]>,
+    /// The fold.
+    pub fold: Fold,
+}
+
+/// A table of a projection, with the statements that empty it and read it whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// Empties it.
+    pub clear: &'static str,
+    /// Reads every column in the order of the primary key.
+    pub dump: &'static str,
+}
+
+macro_rules! table {
+    ($name:literal by $key:literal) => {
+        $crate::read_model::Table {
+            name: $name,
+            clear: concat!("DELETE FROM ", $name),
+            dump: concat!("SELECT * FROM ", $name, " ORDER BY ", $key),
+        }
+    };
+}
+pub(crate) use table;
+
+impl Projection {
+    /// Whether it has anything to do with this event.
+    pub fn takes(&self, kind: Kind) -> bool {
+        self.kinds.is_none_or(|kinds| kinds.contains(&kind))
+    }
+
+    /// Empties its tables, children first.
+    pub fn clear(&self, session: &mut dyn Session) -> Result<(), StorageError> {
+        self.tables
+            .iter()
+            .rev()
+            .try_for_each(|table| session.write(table.clear, &[]))
+    }
+}
+
+/// Every projection there is.
+pub const ALL: &[Projection] = &[
+    cameras::PROJECTION,
+    counts::PROJECTION,
+    dead_letters::PROJECTION,
+    events::PROJECTION,
+    logs::PROJECTION,
+    pets::PROJECTION,
+    recordings::PROJECTION,
+    sensor_rollups::PROJECTION,
+    sensors::PROJECTION,
+    system_events::PROJECTION,
+    wildlife::PROJECTION,
+];
+
+/// Kinds that are kept in the event log and counted, and that no table shows yet.
+pub const LOG_ONLY: &[Kind] = &[
+    Kind::HealthReported,
+    Kind::MetricsSampled,
+    Kind::MessageUnmapped,
+    Kind::ReplayFinished,
+];
+
+/// Tables that are not projections: the writer's own, or facts of the database.
+pub const STATE_TABLES: &[&str] = &[
+    "batches",
+    "event_log",
+    "message_ids",
+    "metadata",
+    "mqtt_deliveries",
+    "mqtt_sessions",
+    "names",
+    "projections",
+    "schema_migrations",
+];
+
+/// Every view that `nightjar query` offers, in the order of its help.
+pub fn views() -> impl Iterator<Item = &'static View> {
+    [
+        events::VIEWS,
+        sensors::VIEWS,
+        sensor_rollups::VIEWS,
+        cameras::VIEWS,
+        pets::VIEWS,
+        wildlife::VIEWS,
+        recordings::VIEWS,
+        logs::VIEWS,
+        system_events::VIEWS,
+        dead_letters::VIEWS,
+        counts::VIEWS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+//! Recordings: one row from the moment the file is found, joined with the `finished` message
+//! (whichever comes first) and with the motion that it overlaps.
+
+use super::view::columns;
+use super::{Projection, View, table};
+use crate::base::clock::{MINUTE_NS, SECOND_NS};
+use crate::event::recording::{Finished, Found, Sealed};
+use crate::event::{Envelope, Event, Kind};
+use crate::storage::{Session, StorageError, first};
+use crate::values;
+
+pub(super) const PROJECTION: Projection = Projection {
+    name: "recordings",
+    version: 1,
+    tables: &[
+        table!("recordings" by "id"),
+        table!("recording_hints" by "file"),
+        table!("recording_motions" by "position"),
+    ],
+    kinds: Some(&[
+        Kind::RecordingFinished,
+        Kind::RecordingFound,
+        Kind::RecordingSealed,
+        Kind::RecordingFailed,
+        Kind::CameraMotionStarted,
+        Kind::CameraMotionEnded,
+    ]),
+    fold,
+};
+
+/// A motion without an end counts as going on for this long.
+const OPEN_MOTION_NS: i64 = 5 * MINUTE_NS;
+
+fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageError> {
+    for event in batch {
+        match &event.event {
+            Event::RecordingFound(found) => fold_found(session, event, found)?,
+            Event::RecordingFinished(finished) => fold_finished(session, event, finished)?,
+            Event::RecordingSealed(sealed) => fold_sealed(session, event, sealed)?,
+            Event::RecordingFailed(_) => session.write(
+                "UPDATE recordings SET state = 'failed', failure = ?2, position = ?3 \
+                 WHERE original_name = ?1 AND state IN ('found', 'failed')",
+                values![event.subject(), event.text(), event.position],
+            )?,
+            Event::CameraMotionStarted(motion) if !event.is_snapshot() => {
+                let detection = motion.detection.map(|detection| format!("{detection:?}"));
+                let detection = detection.map(|name| name.to_lowercase());
+                session.write(
+                    "INSERT INTO recording_motions (position, camera_id, started_at, detection) \
+                     VALUES (?1, ?2, ?3, ?4)",
+                    values![
+                        event.position,
+                        event.subject(),
+                        event.occurred_at,
+                        detection.as_deref()
+                    ],
+                )?;
+                link_camera(session, event.subject(), event.occurred_at)?;
+            }
+            Event::CameraMotionEnded(_) if !event.is_snapshot() => {
+                session.write(
+                    "UPDATE recording_motions SET ended_at = ?2 WHERE position = \
+                     (SELECT position FROM recording_motions WHERE camera_id = ?1 AND \
+                     started_at <= ?2 ORDER BY started_at DESC, position DESC LIMIT 1) \
+                     AND ended_at IS NULL",
+                    values![event.subject(), event.occurred_at],
+                )?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn fold_found(
+    session: &mut dyn Session,
+    event: &Envelope,
+    found: &Found,
+) -> Result<(), StorageError> {
+    let name = event.subject();
+    let open = first(
+        session,
+        "SELECT id FROM recordings WHERE original_name = ?1 AND state IN ('found', 'empty', 'failed') \
+         ORDER BY id DESC LIMIT 1",
+        values![name],
+        |row| row.int(0),
+    )?;
+    let id = open.unwrap_or(event.position);
+    let media = &found.media;
+    let ended_at = match (found.started_at, media.duration_s) {
+        (Some(start), Some(length)) => Some(start + (length * SECOND_NS as f64) as i64),
+        _ => None,
+    };
+    session.write(
+        "INSERT INTO recordings (id, camera_id, file_path, original_name, started_at, ended_at, \
+         duration_s, file_size, fps, frame_count, width, height, codec, state, integrity, position) \
+         VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'unverified', ?14) \
+         ON CONFLICT (id) DO UPDATE SET \
+         camera_id = coalesce(excluded.camera_id, recordings.camera_id), \
+         started_at = coalesce(excluded.started_at, recordings.started_at), \
+         ended_at = coalesce(excluded.ended_at, recordings.ended_at), \
+         duration_s = coalesce(excluded.duration_s, recordings.duration_s), \
+         file_size = excluded.file_size, fps = coalesce(excluded.fps, recordings.fps), \
+         frame_count = coalesce(excluded.frame_count, recordings.frame_count), \
+         width = coalesce(excluded.width, recordings.width), \
+         height = coalesce(excluded.height, recordings.height), \
+         codec = coalesce(excluded.codec, recordings.codec), \
+         state = excluded.state, failure = NULL, position = excluded.position",
+        values![
+            id,
+            found.camera.as_deref(),
+            name,
+            found.started_at,
+            ended_at,
+            media.duration_s,
+            found.size_bytes,
+            media.fps,
+            media.frame_count,
+            media.width,
+            media.height,
+            media.codec.as_deref(),
+            if found.size_bytes == 0 { "empty" } else { "found" },
+            event.position
+        ],
+    )?;
+    take_hint(session, id, name)?;
+    link(session, id)
+}
+
+fn fold_finished(
+    session: &mut dyn Session,
+    event: &Envelope,
+    finished: &Finished,
+) -> Result<(), StorageError> {
+    let file = crate::event::recording::file_key(&finished.file);
+    session.write(
+        "INSERT INTO recording_hints (file, camera_id, trigger, started_at, ended_at, fps, frame_count) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (file) DO UPDATE SET \
+         camera_id = excluded.camera_id, trigger = excluded.trigger, \
+         started_at = excluded.started_at, ended_at = excluded.ended_at, fps = excluded.fps, \
+         frame_count = excluded.frame_count",
+        values![
+            file,
+            &finished.camera,
+            finished.trigger.map(|trigger| trigger.name()),
+            finished.started_at,
+            finished.ended_at,
+            finished.fps,
+            finished.frame_count
+        ],
+    )?;
+    // The newest recording of that name, unless it is older than the hint could be about.
+    let known = first(
+        session,
+        "SELECT id, original_name FROM recordings WHERE (original_name = ?1 OR \
+         substr(original_name, -length(?1) - 1) = '/' || ?1) AND trigger IS NULL \
+         ORDER BY id DESC LIMIT 1",
+        values![file],
+        |row| Ok((row.int(0)?, row.text(1)?.to_owned())),
+    )?;
+    if let Some((id, name)) = known {
+        take_hint(session, id, &name)?;
+        session.write(
+            "UPDATE recordings SET position = ?2 WHERE id = ?1",
+            values![id, event.position],
+        )?;
+        link(session, id)?;
+    }
+    Ok(())
+}
+
+fn fold_sealed(
+    session: &mut dyn Session,
+    event: &Envelope,
+    sealed: &Sealed,
+) -> Result<(), StorageError> {
+    let name = event.subject();
+    let open = first(
+        session,
+        "SELECT id FROM recordings WHERE original_name = ?1 AND state <> 'sealed' \
+         ORDER BY id DESC LIMIT 1",
+        values![name],
+        |row| row.int(0),
+    )?;
+    let id = open.unwrap_or(event.position);
+    session.write(
+        "INSERT INTO recordings (id, file_path, original_name, file_size, state, key_id, \
+         plain_sha256, header_tag, integrity, position) \
+         VALUES (?1, ?2, ?3, ?4, 'sealed', ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO UPDATE SET \
+         file_path = excluded.file_path, file_size = excluded.file_size, state = 'sealed', \
+         failure = NULL, key_id = excluded.key_id, plain_sha256 = excluded.plain_sha256, \
+         header_tag = excluded.header_tag, integrity = excluded.integrity, \
+         position = excluded.position",
+        values![
+            id,
+            &crate::event::recording::printable_path(&sealed.sealed_path),
+            name,
+            sealed.size_bytes,
+            &crate::base::ids::hex(&sealed.key_id),
+            &crate::base::ids::hex(&sealed.plain_sha256),
+            sealed
+                .header_tag
+                .as_deref()
+                .map(crate::base::ids::hex)
+                .as_deref(),
+            // A file that lay there without a row was never compared with its original.
+            if sealed.adopted {
+                "unverified"
+            } else {
+                "verified"
+            },
+            event.position
+        ],
+    )?;
+    take_hint(session, id, name)?;
+    link(session, id)
+}
+
+fn take_hint(session: &mut dyn Session, id: i64, name: &str) -> Result<(), StorageError> {
+    let file = crate::event::recording::file_key(name);
+    // What the camera says of itself beats what a path pattern guesses.
+    session.write(
+        "UPDATE recordings SET \
+         camera_id = (SELECT camera_id FROM recording_hints WHERE file = ?2), \
+         trigger = (SELECT trigger FROM recording_hints WHERE file = ?2), \
+         started_at = coalesce((SELECT started_at FROM recording_hints WHERE file = ?2), started_at), \
+         ended_at = coalesce((SELECT ended_at FROM recording_hints WHERE file = ?2), ended_at), \
+         fps = coalesce(fps, (SELECT fps FROM recording_hints WHERE file = ?2)), \
+         frame_count = coalesce(frame_count, (SELECT frame_count FROM recording_hints WHERE file = ?2)) \
+         WHERE id = ?1 AND EXISTS (SELECT 1 FROM recording_hints WHERE file = ?2)",
+        values![id, file],
+    )
+}
+
+/// Links a recording with the first motion of its camera that it overlaps.
+fn link(session: &mut dyn Session, id: i64) -> Result<(), StorageError> {
+    session.write(
+        "UPDATE recordings SET \
+         event_id = (SELECT m.position FROM recording_motions m \
+             WHERE m.camera_id = recordings.camera_id AND m.started_at <= recordings.ended_at \
+             AND coalesce(m.ended_at, m.started_at + ?2) >= recordings.started_at \
+             ORDER BY m.started_at, m.position LIMIT 1), \
+         detection_type = (SELECT m.detection FROM recording_motions m \
+             WHERE m.camera_id = recordings.camera_id AND m.started_at <= recordings.ended_at \
+             AND coalesce(m.ended_at, m.started_at + ?2) >= recordings.started_at \
+             AND m.detection IS NOT NULL ORDER BY m.started_at, m.position LIMIT 1) \
+         WHERE id = ?1 AND started_at IS NOT NULL AND ended_at IS NOT NULL",
+        values![id, OPEN_MOTION_NS],
+    )
+}
+
+/// Links the recordings of a camera that a motion at `at` may belong to and that have none yet.
+fn link_camera(session: &mut dyn Session, camera: &str, at: i64) -> Result<(), StorageError> {
+    let open = crate::storage::all(
+        session,
+        "SELECT id FROM recordings WHERE camera_id = ?1 AND event_id IS NULL \
+         AND started_at <= ?2 + ?3 AND ended_at >= ?2",
+        values![camera, at, OPEN_MOTION_NS],
+        |row| row.int(0),
+    )?;
+    open.into_iter().try_for_each(|id| link(session, id))
+}
+
+pub(super) const VIEWS: &[View] = &[View {
+    name: "recordings",
+    about: "recordings, and whether each is sealed",
+    columns: columns![
+        "started_at" Time, "camera_id" Text, "file_path" Text, "state" Text, "duration_s" Number,
+        "file_size" Bytes, "codec" Text, "width" Number, "height" Number, "trigger" Text,
+        "detection_type" Text, "failure" Text, "id" Number
+    ],
+    sql: "SELECT started_at, camera_id, file_path, state, duration_s, file_size, codec, width, \
+          height, trigger, detection_type, failure, id FROM recordings \
+          WHERE coalesce(started_at, ?1) >= ?1 AND coalesce(started_at, ?1) < ?2 \
+          ORDER BY coalesce(started_at, 0) DESC, id DESC LIMIT ?3",
+}];

@@ -1,0 +1,371 @@
+//! One batch: gather, append, fold, commit, answer.
+
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{RecvTimeoutError, TryRecvError};
+
+use super::{Command, Receipt, Reply, Submission, Writer, WriterError, open, rebuild};
+use crate::event::message::{IdConflicted, Parked};
+use crate::event::system::{SessionLost, SessionStarted};
+use crate::event::{Envelope, Flags, NewEvent};
+use crate::event_log::Ledger;
+use crate::event_log::dedupe::{DELIVERY_WINDOW, IdVerdict};
+use crate::read_model::Projection;
+use crate::storage::sqlite::SqliteSession;
+use crate::storage::{Disposition, Session, StorageError};
+use crate::values;
+
+/// Events per transaction: the broker's window; more gains little and delays the acks.
+const BATCH_EVENTS: usize = 1_000;
+/// A batch is closed this long after its first message, should the channel never run dry.
+const BATCH_TIME: Duration = Duration::from_millis(100);
+/// Bytes per transaction, so that large payloads cannot fill the memory.
+const BATCH_BYTES: usize = 16 * 1024 * 1024;
+/// Pause before a transaction is tried again.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// How often an idle writer looks around.
+const IDLE_TICK: Duration = Duration::from_secs(5);
+
+/// How a transaction treats an event that a fold refuses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Care {
+    /// All events fold together; one refusal undoes the batch.
+    Together,
+    /// Each event folds in a savepoint of its own; the culprit is parked.
+    OneByOne,
+}
+
+impl Writer {
+    /// Runs until the last handle is dropped, or until going on could lose data.
+    pub fn run(mut self) -> Result<(), WriterError> {
+        loop {
+            let command = match self.next.take() {
+                Some(command) => command,
+                None => match self.commands.recv_timeout(IDLE_TICK) {
+                    Ok(command) => command,
+                    Err(RecvTimeoutError::Timeout) => continue,
+                    Err(RecvTimeoutError::Disconnected) => break,
+                },
+            };
+            match command {
+                Command::Submit(first) => {
+                    let batch = self.gather(*first);
+                    self.settle(batch)?;
+                }
+                Command::Rebuild(reply) => {
+                    let outcome = rebuild::rebuild(
+                        &mut self.database,
+                        self.options.projections,
+                        &mut |_, _, _| {},
+                    );
+                    let _ = reply.send(outcome);
+                }
+                Command::Barrier(reply) => {
+                    let _ = reply.send(());
+                }
+            }
+        }
+        // Best effort: the WAL is as durable as the database.
+        let _ = self.database.checkpoint_whole();
+        Ok(())
+    }
+
+    fn gather(&mut self, first: Submission) -> Vec<Submission> {
+        let began = Instant::now();
+        let mut events = first.events.len();
+        let mut bytes = first.size_bytes;
+        let mut batch = Vec::with_capacity(64);
+        batch.push(first);
+        while events < BATCH_EVENTS && bytes < BATCH_BYTES && began.elapsed() < BATCH_TIME {
+            match self.commands.try_recv() {
+                Ok(Command::Submit(submission)) => {
+                    events += submission.events.len();
+                    bytes += submission.size_bytes;
+                    batch.push(*submission);
+                }
+                Ok(other) => {
+                    self.next = Some(other);
+                    break;
+                }
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+            }
+        }
+        batch
+    }
+
+    /// Makes a batch durable, whatever it takes, and answers.
+    fn settle(&mut self, batch: Vec<Submission>) -> Result<(), WriterError> {
+        if self.options.sabotage.answers_early() {
+            wake(&batch);
+        }
+        let mut care = Care::Together;
+        let mut reopened = false;
+        let receipts = loop {
+            let error = match self.transact(&batch, care) {
+                Ok(receipts) => break receipts,
+                Err(error) => error,
+            };
+            self.telemetry.batches_retried.add_one();
+            match error.disposition() {
+                Disposition::Park if care == Care::Together => care = Care::OneByOne,
+                Disposition::Retry => {
+                    tracing::warn!(%error, waiting = self.commands.len(), "cannot commit, trying again");
+                    if self.shutdown.wait(RETRY_PAUSE) {
+                        return Err(error.into());
+                    }
+                }
+                Disposition::Halt if !reopened => {
+                    tracing::error!(%error, "cannot commit, opening the database again");
+                    reopened = true;
+                    self.reopen()?;
+                }
+                Disposition::Park | Disposition::Halt => return Err(error.into()),
+            }
+            self.ledger = Ledger::load(&mut self.database.snapshot()?)?;
+        };
+        self.head.set(self.ledger.head());
+        self.telemetry.batches_committed.add_one();
+        self.answer(batch, receipts);
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<(), StorageError> {
+        self.database = open(&self.options)?;
+        match self.database.integrity_problems()?.first() {
+            None => Ok(()),
+            Some(problem) => Err(StorageError::Corrupt(problem.clone())),
+        }
+    }
+
+    fn transact(&mut self, batch: &[Submission], care: Care) -> Result<Vec<Receipt>, StorageError> {
+        let now = self.options.clock.now();
+        let window = self.options.sabotage.delivery_window(DELIVERY_WINDOW);
+        let projections = self.options.projections;
+        let first_position = self.ledger.head() + 1;
+        let mut session = self.database.begin()?;
+        let mut envelopes: Vec<Envelope> = Vec::with_capacity(batch.len());
+        let mut receipts = Vec::with_capacity(batch.len());
+        for submission in batch {
+            let mut keep = |session: &mut SqliteSession<'_>, ledger: &mut Ledger, envelope| {
+                match care {
+                    Care::Together => envelopes.push(envelope),
+                    Care::OneByOne => fold_or_park(session, ledger, projections, envelope, now)?,
+                }
+                Ok(())
+            };
+            receipts.push(take(
+                &mut session,
+                &mut self.ledger,
+                submission,
+                window,
+                now,
+                &mut keep,
+            )?);
+        }
+        if !envelopes.is_empty() {
+            fold(&mut session, projections, &envelopes)?;
+        }
+        if self.ledger.head() >= first_position {
+            self.ledger.close_batch(&mut session, first_position, now)?;
+            session.write(
+                "UPDATE projections SET checkpoint = ?1",
+                values![self.ledger.head()],
+            )?;
+        }
+        self.ledger.store_mqtt_sessions(&mut session)?;
+        session.commit()?;
+        let appended = self.ledger.head() + 1 - first_position;
+        self.telemetry.events_appended.add(appended as u64);
+        Ok(receipts)
+    }
+
+    fn answer(&self, batch: Vec<Submission>, receipts: Vec<Receipt>) {
+        if !self.options.sabotage.answers_early() {
+            wake(&batch);
+        }
+        for (submission, receipt) in batch.into_iter().zip(receipts) {
+            if matches!(receipt, Receipt::Duplicate(_)) {
+                if submission.delivery.is_some_and(|delivery| delivery.dup) {
+                    self.telemetry.duplicates_redelivered.add_one();
+                } else {
+                    self.telemetry.duplicates_by_id.add_one();
+                }
+            }
+            if let Reply::Once(sender) = submission.reply {
+                // Who no longer listens no longer wants to know.
+                let _ = sender.send(receipt);
+            }
+        }
+    }
+}
+
+fn wake(batch: &[Submission]) {
+    for submission in batch {
+        if let Reply::Settle(settled) = &submission.reply {
+            settled
+                .count
+                .fetch_add(1, std::sync::atomic::Ordering::Release);
+        }
+    }
+    let mut woken: Vec<*const super::Settled> = Vec::new();
+    for submission in batch {
+        if let Reply::Settle(settled) = &submission.reply {
+            let address = std::sync::Arc::as_ptr(settled);
+            if !woken.contains(&address) {
+                woken.push(address);
+                (settled.wake)();
+            }
+        }
+    }
+}
+
+type Keep<'k> =
+    &'k mut dyn FnMut(&mut SqliteSession<'_>, &mut Ledger, Envelope) -> Result<(), StorageError>;
+
+/// Appends one submission's events unless they are stored already; `keep` gets each envelope
+/// right after its append.
+fn take(
+    session: &mut SqliteSession<'_>,
+    ledger: &mut Ledger,
+    submission: &Submission,
+    window: i64,
+    now: i64,
+    keep: Keep<'_>,
+) -> Result<Receipt, StorageError> {
+    if let Some(opening) = &submission.opening {
+        for event in open_session(ledger, opening, now) {
+            let envelope = ledger.append(session, &event)?;
+            keep(session, ledger, envelope)?;
+        }
+    }
+    if let Some(delivery) = &submission.delivery
+        && let Some(position) = ledger.redelivered(session, delivery, window)?
+    {
+        return Ok(Receipt::Duplicate(position));
+    }
+    let topic = submission
+        .events
+        .first()
+        .and_then(|event| event.topic.as_deref());
+    let verdict = match (&submission.publisher_id, topic) {
+        (Some(id), Some(topic)) => ledger.judge_id(session, topic, id)?,
+        _ => IdVerdict::New,
+    };
+    let mut positions = Vec::with_capacity(submission.events.len());
+    if let IdVerdict::Same(position) = verdict {
+        if let Some(delivery) = &submission.delivery {
+            ledger.record_delivery(session, delivery, position, now)?;
+        }
+        return Ok(Receipt::Duplicate(position));
+    }
+    for event in &submission.events {
+        let envelope = if let IdVerdict::Clash(_) = verdict {
+            let mut event = event.clone();
+            event.flags = event.flags.with(Flags::ID_CONFLICT);
+            ledger.append(session, &event)?
+        } else {
+            ledger.append(session, event)?
+        };
+        positions.push(envelope.position);
+        keep(session, ledger, envelope)?;
+    }
+    let Some(&position) = positions.first() else {
+        return Ok(Receipt::Stored(positions));
+    };
+    match (&submission.publisher_id, topic, verdict) {
+        (Some(id), Some(topic), IdVerdict::New) => {
+            ledger.record_id(session, topic, id, position)?
+        }
+        (Some(id), Some(topic), IdVerdict::Clash(first_position)) => {
+            let conflict = IdConflicted {
+                id: id.id.clone(),
+                first_position,
+            };
+            let mut event = NewEvent::own(now, "ingest", conflict).caused_by(position);
+            event.topic = Some(topic.into());
+            let envelope = ledger.append(session, &event)?;
+            keep(session, ledger, envelope)?;
+        }
+        _ => {}
+    }
+    if let Some(delivery) = &submission.delivery {
+        ledger.record_delivery(session, delivery, position, now)?;
+    }
+    Ok(Receipt::Stored(positions))
+}
+
+fn open_session(
+    ledger: &mut Ledger,
+    opening: &super::SessionOpening,
+    now: i64,
+) -> Option<NewEvent> {
+    let before = ledger.mqtt_session(opening.family).cloned();
+    ledger.open_mqtt_session(opening.family, opening.uuid, &opening.filters, now);
+    let family = opening.family.to_owned();
+    let stream = format!("broker/{family}");
+    match before {
+        Some(before) if before.uuid == opening.uuid => None,
+        Some(before) => Some(NewEvent::own(
+            now,
+            stream,
+            SessionLost {
+                family,
+                last_stored_at: before.last_at,
+            },
+        )),
+        None => Some(NewEvent::own(now, stream, SessionStarted { family })),
+    }
+}
+
+pub(super) fn fold(
+    session: &mut dyn Session,
+    projections: &[Projection],
+    batch: &[Envelope],
+) -> Result<(), StorageError> {
+    for projection in projections {
+        if batch.iter().any(|event| projection.takes(event.kind())) {
+            (projection.fold)(session, batch)?;
+        }
+    }
+    Ok(())
+}
+
+fn fold_or_park(
+    session: &mut SqliteSession<'_>,
+    ledger: &mut Ledger,
+    projections: &[Projection],
+    envelope: Envelope,
+    now: i64,
+) -> Result<(), StorageError> {
+    session.savepoint()?;
+    let batch = [envelope];
+    let mut refused = None;
+    for projection in projections
+        .iter()
+        .filter(|projection| projection.takes(batch[0].kind()))
+    {
+        if let Err(error) = (projection.fold)(session, &batch) {
+            if error.disposition() != Disposition::Park {
+                return Err(error);
+            }
+            refused = Some((projection.name, error));
+            break;
+        }
+    }
+    let Some((projection, error)) = refused else {
+        return session.release();
+    };
+    session.roll_back()?;
+    tracing::error!(position = batch[0].position, projection, %error, "event parked");
+    let [culprit] = batch;
+    let parked = Parked {
+        projection: projection.to_owned(),
+    };
+    let mut event = NewEvent::own(now, "writer", parked)
+        .with_text(error.to_string())
+        .caused_by(culprit.position);
+    event.topic = culprit.topic.map(|topic| topic.text);
+    // Right behind its culprit, so that a rebuild that looks one event ahead knows what to skip.
+    let note = ledger.append(session, &event)?;
+    fold(session, projections, &[note])
+}

@@ -1,0 +1,187 @@
+//! Rebuilding: projections folded again from the log, after a version was raised or on demand,
+//! and the proof that a rebuild gives the same tables.
+
+use super::batch::fold;
+use crate::event::{Envelope, Event};
+use crate::event_log::append::head;
+use crate::event_log::read::EventReader;
+use crate::read_model::Projection;
+use crate::read_model::digest::{TableDigest, table_digest};
+use crate::storage::sqlite::Database;
+use crate::storage::{Session, StorageError, all, migrate};
+use crate::values;
+
+/// Events per transaction of a rebuild: large enough that rollups are written rarely, small enough
+/// for the memory.
+const CHUNK_EVENTS: i64 = 8_192;
+
+/// Told: projection, events folded, events in all.
+pub type Progress<'p> = &'p mut dyn FnMut(&str, i64, i64);
+
+/// Brings every projection to the head: new ones and those whose version was raised from the
+/// start, others from their checkpoint. Resumes where a killed run stopped.
+pub fn catch_up(
+    database: &mut Database,
+    projections: &[Projection],
+    progress: Progress<'_>,
+) -> Result<(), StorageError> {
+    let mut session = database.begin()?;
+    let known = all(
+        &mut session,
+        "SELECT name, version, checkpoint FROM projections",
+        &[],
+        |row| Ok((row.text(0)?.to_owned(), row.int(1)?, row.int(2)?)),
+    )?;
+    let mut lagging: Vec<(Projection, i64)> = Vec::new();
+    for projection in projections {
+        let checkpoint = known
+            .iter()
+            .find(|(name, version, _)| name == projection.name && *version == projection.version)
+            .map(|(.., checkpoint)| *checkpoint);
+        if checkpoint.is_none() {
+            reset(&mut session, projection)?;
+        }
+        lagging.push((*projection, checkpoint.unwrap_or(0)));
+    }
+    let head = head(&mut session)?;
+    session.commit()?;
+    lagging.retain(|(_, checkpoint)| *checkpoint < head);
+    fold_lagging(database, &mut lagging, head, progress)
+}
+
+/// Empties every projection and folds the whole log; the number of events folded.
+pub fn rebuild(
+    database: &mut Database,
+    projections: &[Projection],
+    progress: Progress<'_>,
+) -> Result<u64, StorageError> {
+    let mut session = database.begin()?;
+    for projection in projections {
+        reset(&mut session, projection)?;
+    }
+    let head = head(&mut session)?;
+    session.commit()?;
+    let mut lagging: Vec<_> = projections
+        .iter()
+        .map(|projection| (*projection, 0))
+        .collect();
+    fold_lagging(database, &mut lagging, head, progress)?;
+    Ok(head as u64)
+}
+
+fn reset(session: &mut dyn Session, projection: &Projection) -> Result<(), StorageError> {
+    projection.clear(session)?;
+    session.write(
+        "INSERT INTO projections (name, version, checkpoint) VALUES (?1, ?2, 0) \
+         ON CONFLICT (name) DO UPDATE SET version = excluded.version, checkpoint = 0",
+        values![projection.name, projection.version],
+    )
+}
+
+fn fold_lagging(
+    database: &mut Database,
+    lagging: &mut [(Projection, i64)],
+    head: i64,
+    progress: Progress<'_>,
+) -> Result<(), StorageError> {
+    let mut reader = EventReader::new();
+    let Some(mut position) = lagging.iter().map(|(_, checkpoint)| *checkpoint).min() else {
+        return Ok(());
+    };
+    while position < head {
+        let mut session = database.begin()?;
+        let (batch, last) = chunk(&mut reader, &mut session, position)?;
+        for (projection, checkpoint) in lagging.iter_mut().filter(|(_, done)| *done < last) {
+            let from = batch.partition_point(|event| event.position <= *checkpoint);
+            fold(
+                &mut session,
+                std::slice::from_ref(projection),
+                &batch[from..],
+            )?;
+            *checkpoint = last;
+            session.write(
+                "UPDATE projections SET checkpoint = ?2 WHERE name = ?1",
+                values![projection.name, last],
+            )?;
+            progress(projection.name, last, head);
+        }
+        session.commit()?;
+        position = last;
+    }
+    Ok(())
+}
+
+/// The events after `position` that projections take, and the position that the chunk ends at.
+/// An event that was parked (the next one says so) is left out.
+fn chunk(
+    reader: &mut EventReader,
+    session: &mut dyn Session,
+    position: i64,
+) -> Result<(Vec<Envelope>, i64), StorageError> {
+    let mut batch = reader.after(session, position, CHUNK_EVENTS + 1)?;
+    let parked: Vec<i64> = batch
+        .iter()
+        .filter(|event| matches!(event.event, Event::EventParked(_)))
+        .filter_map(|event| event.cause)
+        .collect();
+    if batch.len() as i64 > CHUNK_EVENTS {
+        // Only read to see whether it parks its predecessor; it belongs to the next chunk.
+        batch.pop();
+    }
+    let last = batch.last().map_or(position, |event| event.position);
+    batch.retain(|event| !parked.contains(&event.position));
+    Ok((batch, last))
+}
+
+/// A table as it is and as a rebuild makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comparison {
+    /// The projection that owns it.
+    pub projection: &'static str,
+    /// In the live database.
+    pub live: TableDigest,
+    /// Folded anew.
+    pub rebuilt: TableDigest,
+}
+
+impl Comparison {
+    /// Whether both are the same.
+    pub fn is_equal(&self) -> bool {
+        self.live == self.rebuilt
+    }
+}
+
+/// Folds the log of `live` into the empty database `scratch`, and compares table by table. Reads
+/// one unchanging state of `live`, which may go on being written.
+pub fn compare(
+    live: &mut Database,
+    scratch: &mut Database,
+    projections: &[Projection],
+    progress: Progress<'_>,
+) -> Result<Vec<Comparison>, StorageError> {
+    migrate::migrate(scratch, migrate::SQLITE, 0)?;
+    let mut live = live.snapshot()?;
+    let head = head(&mut live)?;
+    let mut reader = EventReader::new();
+    let mut position = 0;
+    while position < head {
+        let (batch, last) = chunk(&mut reader, &mut live, position)?;
+        let mut session = scratch.begin()?;
+        fold(&mut session, projections, &batch)?;
+        session.commit()?;
+        position = last;
+        progress("all", position, head);
+    }
+    let mut rebuilt = scratch.snapshot()?;
+    let mut comparisons = Vec::new();
+    for projection in projections {
+        for table in projection.tables {
+            comparisons.push(Comparison {
+                projection: projection.name,
+                live: table_digest(&mut live, table)?,
+                rebuilt: table_digest(&mut rebuilt, table)?,
+            });
+        }
+    }
+    Ok(comparisons)
+}
