@@ -1,1 +1,4 @@
 //! Nightjar.
+
+pub mod base;
+pub mod vault;
