@@ -8,7 +8,12 @@
 //! overwritten; nothing is opened through a symbolic link or outside the recordings folder; this
 //! module knows no database and no events, so what may be unlinked and when is for its callers.
 
+pub mod admission;
 pub mod cipher;
+pub mod folder;
 pub mod hex;
 pub mod key;
+pub mod names;
+pub mod scan;
 pub mod sheet;
+mod writers;
