@@ -29,7 +29,10 @@ pub struct AdmissionOptions {
 impl Default for AdmissionOptions {
     /// 16 GiB: a day of one camera at 1.6 Mbit/s. 512 MiB: the database must be able to go on.
     fn default() -> Self {
-        Self { size_cap_bytes: 16 << 30, reserve_bytes: 512 << 20 }
+        Self {
+            size_cap_bytes: 16 << 30,
+            reserve_bytes: 512 << 20,
+        }
     }
 }
 
@@ -61,6 +64,12 @@ impl Source {
     /// What the file was when it was opened.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
+    }
+
+    /// Whether the open file is still what it was, whatever its name stands for by now.
+    pub(super) fn is_unchanged(&self) -> Result<bool, Errno> {
+        let stat = stat_file(&self.file)?;
+        Ok(Fingerprint::of(&stat) == self.fingerprint && stat.stx_nlink == 1)
     }
 }
 
@@ -197,7 +206,10 @@ pub fn open_source(folder: &Folder, relative: &Path) -> Result<Result<Source, Re
         Some(refusal) => Ok(Err(refusal)),
         None => Err(FsError::new("open", &shown, e)),
     };
-    if relative.iter().any(|name| name.as_bytes().starts_with(b".") && name != OsStr::new("..")) {
+    if relative
+        .iter()
+        .any(|name| name.as_bytes().starts_with(b".") && name != OsStr::new(".."))
+    {
         return Ok(Err(Refusal::DotName));
     }
     let place = match Place::of(folder, relative) {
@@ -221,7 +233,11 @@ pub fn open_source(folder: &Folder, relative: &Path) -> Result<Result<Source, Re
     if let Some(refusal) = refuse_kind(&stat) {
         return Ok(Err(refusal));
     }
-    Ok(Ok(Source { fingerprint: Fingerprint::of(&stat), place, file }))
+    Ok(Ok(Source {
+        fingerprint: Fingerprint::of(&stat),
+        place,
+        file,
+    }))
 }
 
 /// What an error in reaching a file says about the file; `None` if it is trouble of ours.
@@ -239,36 +255,43 @@ pub(super) fn refusal_of(error: Errno) -> Option<Refusal> {
 /// The refusal that kind and links of a file ask for.
 pub(super) fn refuse_kind(stat: &Statx) -> Option<Refusal> {
     match file_type(stat) {
-        FileType::RegularFile if stat.stx_nlink > 1 => {
-            Some(Refusal::HardLinked { links: stat.stx_nlink })
-        }
+        FileType::RegularFile if stat.stx_nlink > 1 => Some(Refusal::HardLinked {
+            links: stat.stx_nlink,
+        }),
         FileType::RegularFile => None,
         FileType::Symlink => Some(Refusal::Symlink),
         _ => Some(Refusal::NotRegular),
     }
 }
 
-fn refuse_size(
-    source: &Source,
-    options: &AdmissionOptions,
-) -> Result<Option<Refusal>, FsError> {
+fn refuse_size(source: &Source, options: &AdmissionOptions) -> Result<Option<Refusal>, FsError> {
     let error = |action, e: Errno| source.place.error(action, e);
     let size_bytes = source.fingerprint.size_bytes;
     let stat = stat_file(&source.file).map_err(|e| error("examine", e))?;
     let allocated_bytes = stat.stx_blocks.saturating_mul(512);
     // Few blocks alone may mean a compressing file system; a hole before the end decides.
     if allocated_bytes < size_bytes && first_hole(&source.file).is_some_and(|at| at < size_bytes) {
-        return Ok(Some(Refusal::Sparse { size_bytes, allocated_bytes }));
+        return Ok(Some(Refusal::Sparse {
+            size_bytes,
+            allocated_bytes,
+        }));
     }
     if size_bytes > options.size_cap_bytes {
-        return Ok(Some(Refusal::TooLarge { size_bytes, cap_bytes: options.size_cap_bytes }));
+        return Ok(Some(Refusal::TooLarge {
+            size_bytes,
+            cap_bytes: options.size_cap_bytes,
+        }));
     }
-    let needed_bytes =
-        size_bytes.saturating_add(IV_BYTES as u64).saturating_add(options.reserve_bytes);
+    let needed_bytes = size_bytes
+        .saturating_add(IV_BYTES as u64)
+        .saturating_add(options.reserve_bytes);
     let free_bytes = fsutil::free_bytes(&source.place.parent)
         .map_err(|e| source.place.error("measure the free space beside", e))?;
     if free_bytes < needed_bytes {
-        return Ok(Some(Refusal::NoSpace { needed_bytes, free_bytes }));
+        return Ok(Some(Refusal::NoSpace {
+            needed_bytes,
+            free_bytes,
+        }));
     }
     Ok(None)
 }

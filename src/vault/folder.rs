@@ -30,7 +30,10 @@ impl Folder {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|e| FsError::new("open the recordings folder", path, e))?;
-        Ok(Self { fd, path: path.to_owned() })
+        Ok(Self {
+            fd,
+            path: path.to_owned(),
+        })
     }
 
     /// The path that the folder was opened by.
@@ -45,14 +48,21 @@ impl Folder {
 
     /// Opens the folder `relative` (empty = this folder itself) for reading its names.
     pub(super) fn open_folder(&self, relative: &Path) -> Result<OwnedFd, Errno> {
-        let here = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
+        let here = if relative.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            relative
+        };
         self.open_beneath(here, OFlags::RDONLY | OFlags::DIRECTORY)
     }
 
     /// Opens `relative` below this folder; fails with `XDEV` if the path leaves the folder and with
     /// `LOOP` if any component is a symbolic link.
     fn open_beneath(&self, relative: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
-        if !relative.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir)) {
+        if !relative
+            .components()
+            .all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
+        {
             return Err(Errno::XDEV);
         }
         let flags = flags | OFlags::CLOEXEC;
@@ -161,17 +171,17 @@ pub(super) fn file_type(stat: &Statx) -> FileType {
 }
 
 /// `openat2` by hand. `relative` has no `..`, so a chain of `O_NOFOLLOW` opens cannot leave.
-fn open_stepwise(
-    root: BorrowedFd<'_>,
-    relative: &Path,
-    flags: OFlags,
-) -> Result<OwnedFd, Errno> {
+fn open_stepwise(root: BorrowedFd<'_>, relative: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     let step = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut at = rustix::fs::openat(root, c".", step, Mode::empty())?;
     let mut components = relative.components().peekable();
     while let Some(component) = components.next() {
         let name: &Path = component.as_ref();
-        let flags = if components.peek().is_some() { step } else { flags | OFlags::NOFOLLOW };
+        let flags = if components.peek().is_some() {
+            step
+        } else {
+            flags | OFlags::NOFOLLOW
+        };
         at = match rustix::fs::openat(&at, name, flags, Mode::empty()) {
             // O_DIRECTORY wins over O_NOFOLLOW: the kernel calls a link "not a directory".
             Err(Errno::NOTDIR) if is_link(&at, name) => return Err(Errno::LOOP),
@@ -218,7 +228,11 @@ mod tests {
             assert_eq!(by_hand(path).err(), want, "{path:?} by hand");
         }
         for path in ["..", "yard/../..", "/etc", "yard/../yard"] {
-            assert_eq!(folder.open_folder(Path::new(path)).err(), Some(Errno::XDEV), "{path}");
+            assert_eq!(
+                folder.open_folder(Path::new(path)).err(),
+                Some(Errno::XDEV),
+                "{path}"
+            );
         }
         folder.open_folder(Path::new("")).unwrap();
     }

@@ -14,6 +14,8 @@ pub mod folder;
 pub mod hex;
 pub mod key;
 pub mod names;
+mod pipeline;
 pub mod scan;
+pub mod seal;
 pub mod sheet;
 mod writers;

@@ -138,13 +138,13 @@ pub fn scan(folder: &Folder, each: &mut dyn FnMut(Entry)) -> Result<Tally, FsErr
         tally.count(&entry);
         each(entry);
     };
-    visit(folder, root, Path::new(""), 0, &mut tally, &mut emit)?;
+    visit(folder, &root, Path::new(""), 0, &mut tally, &mut emit)?;
     Ok(tally)
 }
 
 fn visit(
     folder: &Folder,
-    fd: OwnedFd,
+    fd: &OwnedFd,
     relative: &Path,
     depth: usize,
     tally: &mut Tally,
@@ -152,16 +152,16 @@ fn visit(
 ) -> Result<(), FsError> {
     let fail = |e: Errno| FsError::new("list the folder", &folder.shown(relative), e);
     tally.folders += 1;
-    for listed in Dir::read_from(&fd).map_err(fail)? {
+    for listed in Dir::read_from(fd).map_err(fail)? {
         let listed = listed.map_err(fail)?;
         let name = OsStr::from_bytes(listed.file_name().to_bytes());
         if name == "." || name == ".." {
             continue;
         }
         let path = relative.join(name);
-        match examine(&fd, name, path.clone(), depth) {
+        match examine(fd, name, path.clone(), depth) {
             Found::Entry(entry) => emit(entry, tally),
-            Found::Folder(below) => visit(folder, below, &path, depth + 1, tally, emit)?,
+            Found::Folder(below) => visit(folder, &below, &path, depth + 1, tally, emit)?,
             Found::Failed(e) => return Err(FsError::new("examine", &folder.shown(&path), e)),
         }
     }
@@ -191,12 +191,14 @@ fn examine(parent: &OwnedFd, name: &OsStr, path: PathBuf, depth: usize) -> Found
         FileType::RegularFile if is_clip && stat.stx_nlink > 1 => {
             ignored(path, IgnoreReason::HardLinked)
         }
-        FileType::RegularFile if is_clip => {
-            Found::Entry(Entry::Clip { path, fingerprint: Fingerprint::of(&stat) })
-        }
-        FileType::RegularFile if is_sealed => {
-            Found::Entry(Entry::Sealed { path, fingerprint: Fingerprint::of(&stat) })
-        }
+        FileType::RegularFile if is_clip => Found::Entry(Entry::Clip {
+            path,
+            fingerprint: Fingerprint::of(&stat),
+        }),
+        FileType::RegularFile if is_sealed => Found::Entry(Entry::Sealed {
+            path,
+            fingerprint: Fingerprint::of(&stat),
+        }),
         FileType::RegularFile => ignored(path, IgnoreReason::OtherExtension),
         FileType::Directory if is_clip || is_sealed => {
             ignored(path, IgnoreReason::FolderNamedLikeFile)

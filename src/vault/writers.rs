@@ -28,17 +28,23 @@ pub(super) fn writer_of(name: &OsStr, file: &Fingerprint) -> Option<u32> {
 
 fn writes(process: &Path, name: &OsStr, file: &Fingerprint) -> bool {
     // A process that ended meanwhile, or that we may not look into, has no readable entries.
-    let Ok(descriptors) = std::fs::read_dir(process.join("fd")) else { return false };
+    let Ok(descriptors) = std::fs::read_dir(process.join("fd")) else {
+        return false;
+    };
     descriptors.filter_map(Result::ok).any(|descriptor| {
         let link = descriptor.path();
-        let named = std::fs::read_link(&link)
-            .is_ok_and(|target| target.file_name().is_some_and(|n| n.as_bytes() == name.as_bytes()));
+        let named = std::fs::read_link(&link).is_ok_and(|target| {
+            target
+                .file_name()
+                .is_some_and(|n| n.as_bytes() == name.as_bytes())
+        });
         named
-            && rustix::fs::statx(CWD, &link, AtFlags::empty(), StatxFlags::BASIC_STATS)
-                .is_ok_and(|stat| {
+            && rustix::fs::statx(CWD, &link, AtFlags::empty(), StatxFlags::BASIC_STATS).is_ok_and(
+                |stat| {
                     let open = Fingerprint::of(&stat);
                     (open.device, open.inode) == (file.device, file.inode)
-                })
+                },
+            )
             && is_open_for_writing(&process.join("fdinfo").join(descriptor.file_name()))
     })
 }
