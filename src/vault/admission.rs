@@ -4,7 +4,6 @@
 //! certain that this is a finished recording and that the name is its only one". Every doubt is a
 //! [`Refusal`]; some pass with time ([`Refusal::is_passing`]), the others need a person.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -13,7 +12,7 @@ use rustix::fs::{FileType, OFlags, SeekFrom, Statx};
 use rustix::io::Errno;
 
 use super::cipher::IV_BYTES;
-use super::folder::{Fingerprint, Folder, Place, file_type, stat_file};
+use super::folder::{Fingerprint, Folder, Place, file_type, stat_file, stays_beneath};
 use super::writers;
 use crate::base::fsutil::{self, FsError};
 
@@ -206,9 +205,12 @@ pub fn open_source(folder: &Folder, relative: &Path) -> Result<Result<Source, Re
         Some(refusal) => Ok(Err(refusal)),
         None => Err(FsError::new("open", &shown, e)),
     };
+    if !stays_beneath(relative) {
+        return Ok(Err(Refusal::Outside));
+    }
     if relative
         .iter()
-        .any(|name| name.as_bytes().starts_with(b".") && name != OsStr::new(".."))
+        .any(|name| name.as_bytes().starts_with(b"."))
     {
         return Ok(Err(Refusal::DotName));
     }

@@ -59,10 +59,7 @@ impl Folder {
     /// Opens `relative` below this folder; fails with `XDEV` if the path leaves the folder and with
     /// `LOOP` if any component is a symbolic link.
     fn open_beneath(&self, relative: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
-        if !relative
-            .components()
-            .all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
-        {
+        if !stays_beneath(relative) {
             return Err(Errno::XDEV);
         }
         let flags = flags | OFlags::CLOEXEC;
@@ -73,6 +70,13 @@ impl Folder {
             other => other,
         }
     }
+}
+
+/// Whether a path has neither a root nor a `..` in it.
+pub(super) fn stays_beneath(relative: &Path) -> bool {
+    relative
+        .components()
+        .all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
 }
 
 /// A file by its open parent folder and its bare name, so that no later step resolves a path again.

@@ -15,7 +15,12 @@ pub mod hex;
 pub mod key;
 pub mod names;
 mod pipeline;
+pub mod recovery;
 pub mod scan;
 pub mod seal;
 pub mod sheet;
+pub mod unseal;
 mod writers;
+
+#[cfg(test)]
+mod tests;

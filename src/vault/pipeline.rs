@@ -14,7 +14,7 @@
 //! When a thread fails, its channels close, the others run dry and end, and its error is returned.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::{Builder, ScopedJoinHandle};
 
@@ -26,6 +26,7 @@ use sha2::{Digest, Sha256};
 use super::admission::Source;
 use super::cipher::{IV_BYTES, Iv, Keystream};
 use super::key::Key;
+use super::unseal::read_full;
 
 /// Bytes of the sealed file that travel together. Large enough that one write keeps a disk busy
 /// while the next is made ready, small enough to stay in a processor's cache.
@@ -254,12 +255,8 @@ fn encrypt(source: &Source, key: &Key, iv: &Iv, outlets: &Outlets) -> Result<(),
         let head: &[u8] = if offset_bytes == 0 { iv } else { &[] };
         let len = (plain_bytes - read_bytes).min((CHUNK_BYTES - head.len()) as u64) as usize;
         let mut lent = plain_pool.take();
-        let got = read_full(
-            &source.file,
-            &mut lent.buffer.get_mut()[..len],
-            read_bytes,
-            fail,
-        )?;
+        let got =
+            read_full(&source.file, &mut lent.buffer.get_mut()[..len], read_bytes).map_err(fail)?;
         if got < len {
             return Err(StreamError::SourceChanged);
         }
@@ -284,7 +281,7 @@ fn encrypt(source: &Source, key: &Key, iv: &Iv, outlets: &Outlets) -> Result<(),
             return Ok(());
         }
     }
-    let grown = read_full(&source.file, &mut [0], plain_bytes, fail)? > 0;
+    let grown = read_full(&source.file, &mut [0], plain_bytes).map_err(fail)? > 0;
     if grown
         || !source
             .is_unchanged()
@@ -435,32 +432,8 @@ impl ReadBack<'_> {
         // Without O_DIRECT: synced pages can be dropped, so that the read has to ask the device.
         let range = std::num::NonZeroU64::new(len as u64);
         let _ = rustix::fs::fadvise(self.file, offset_bytes, range, Advice::DontNeed);
-        read_full(
-            self.file,
-            &mut self.buffer.get_mut()[..len],
-            offset_bytes,
-            fail,
-        )
+        read_full(self.file, &mut self.buffer.get_mut()[..len], offset_bytes).map_err(fail)
     }
-}
-
-/// Reads until `buffer` is full or the file ends; returns how much.
-fn read_full(
-    file: impl AsFd,
-    buffer: &mut [u8],
-    offset_bytes: u64,
-    fail: impl Fn(Errno) -> StreamError,
-) -> Result<usize, StreamError> {
-    let mut got = 0;
-    while got < buffer.len() {
-        match rustix::io::pread(&file, &mut buffer[got..], offset_bytes + got as u64) {
-            Ok(0) => break,
-            Ok(count) => got += count,
-            Err(Errno::INTR) => {}
-            Err(e) => return Err(fail(e)),
-        }
-    }
-    Ok(got)
 }
 
 /// Switches `O_DIRECT`; returns whether it is on. File systems that do not have it refuse.
@@ -474,4 +447,77 @@ fn set_direct(file: &OwnedFd, on: bool) -> bool {
         flags - OFlags::DIRECT
     };
     rustix::fs::fcntl_setfl(file, wanted).is_ok() && on
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    const LEN: usize = 100_000;
+
+    /// Lets the read-back judge a file that was sealed as `plain` and then spoiled.
+    fn judge(spoil: fn(&File)) -> Result<u64, StreamError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("temp");
+        let file = File::create(&path).unwrap();
+        let (key, iv) = (Key::from_bytes([3; 32]), [4; IV_BYTES]);
+        let mut lent = Pool::new(1).take();
+        lent.buffer.get_mut()[..LEN].fill(7);
+        let plain = Arc::new(Plain { lent, len: LEN });
+        let mut bytes = [&iv[..], plain.get()].concat();
+        Keystream::new(&key, &iv).apply(&mut bytes[IV_BYTES..]);
+        file.write_all_at(&bytes, 0).unwrap();
+        spoil(&file);
+        let temp = TempFiles {
+            writer: file.into(),
+            reader: File::open(&path).unwrap().into(),
+        };
+        let (sender, receiver) = bounded(1);
+        sender
+            .send(Written {
+                len: LEN + IV_BYTES,
+                offset_bytes: 0,
+                plain,
+            })
+            .ok()
+            .unwrap();
+        drop(sender);
+        verify(&temp, &key, &iv, &receiver)
+    }
+
+    #[test]
+    fn the_read_back_finds_every_kind_of_damage() {
+        assert!(matches!(judge(|_| {}), Ok(bytes) if bytes == (LEN + IV_BYTES) as u64));
+        let spoilers: [fn(&File); 5] = [
+            |file| file.write_all_at(&[0], 0).unwrap(),
+            |file| file.write_all_at(&[0], IV_BYTES as u64 - 1).unwrap(),
+            |file| file.write_all_at(&[0; 4], 50_000).unwrap(),
+            |file| file.write_all_at(&[0; 4], LEN as u64).unwrap(),
+            |file| file.set_len((LEN + IV_BYTES - 1) as u64).unwrap(),
+        ];
+        for spoil in spoilers {
+            assert!(matches!(
+                judge(spoil),
+                Err(StreamError::Differs { offset_bytes: 0 })
+            ));
+        }
+    }
+
+    #[test]
+    fn buffers_come_home_and_are_as_aligned_as_direct_io_asks() {
+        let mut pool = Pool::new(2);
+        for _ in 0..5 {
+            let (a, b) = (pool.take(), pool.take());
+            for lent in [&a, &b] {
+                assert_eq!(lent.buffer.get().as_ptr().addr() % ALIGN_BYTES, 0);
+                assert_eq!(lent.buffer.get().len(), CHUNK_BYTES);
+            }
+        }
+        assert_eq!(pool.to_make, 0);
+    }
 }
