@@ -1,0 +1,159 @@
+//! The names of vault files: plaintext clips, sealed files, and the temp files of a sealing.
+//!
+//! Names are bytes, at most 255 of them, and nothing else is assumed: they may not be UTF-8 and may
+//! contain line ends.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use sha2::{Digest, Sha256};
+
+use super::hex;
+
+/// Longest name on every Linux file system that counts, in bytes (`NAME_MAX`).
+const NAME_MAX_BYTES: usize = 255;
+
+/// The containers that cameras and recorders write.
+const CLIP_EXTENSIONS: [&str; 6] = ["mp4", "mkv", "mov", "avi", "ts", "webm"];
+
+const TEMP_PREFIX: &str = ".nightjar-seal-";
+const TEMP_SUFFIX: &str = ".tmp";
+
+/// Digest bytes in generated names: enough that two names in a folder never share them.
+const DIGEST_BYTES: usize = 16;
+
+/// Whether the extension (of either case) says that this is a plaintext clip.
+pub fn is_clip(name: &OsStr) -> bool {
+    let (stem, extension) = split(name.as_bytes());
+    !stem.is_empty()
+        && CLIP_EXTENSIONS
+            .iter()
+            .any(|e| extension.eq_ignore_ascii_case(e.as_bytes()))
+}
+
+/// Whether this is the name of a sealed file.
+pub fn is_sealed(name: &OsStr) -> bool {
+    let (stem, extension) = split(name.as_bytes());
+    !stem.is_empty() && extension == b"vge"
+}
+
+/// Whether this is the name of a temp file that a sealing made.
+pub fn is_temp(name: &OsStr) -> bool {
+    let digits = name
+        .as_bytes()
+        .strip_prefix(TEMP_PREFIX.as_bytes())
+        .and_then(|rest| rest.strip_suffix(TEMP_SUFFIX.as_bytes()));
+    digits.is_some_and(|d| hex::decode::<DIGEST_BYTES>(d).is_some())
+}
+
+/// The names that the sealed copy of `clip` may get, in the order in which they are tried:
+/// `clip.vge`, `clip.mp4.vge`, and last a name with a digest of the original one, for names that
+/// would become too long or are both taken.
+pub fn sealed_names(clip: &OsStr) -> Vec<OsString> {
+    let name = clip.as_bytes();
+    let (stem, _) = split(name);
+    let ending = [b"~", hex::encode(&digest(clip)).as_bytes(), b".vge"].concat();
+    let kept = &stem[..stem.len().min(NAME_MAX_BYTES - ending.len())];
+    [
+        [stem, b".vge"].concat(),
+        [name, b".vge"].concat(),
+        [kept, &ending].concat(),
+    ]
+    .into_iter()
+    .filter(|name| name.len() <= NAME_MAX_BYTES)
+    .map(OsString::from_vec)
+    .collect()
+}
+
+/// The name of the temp file that `clip` is sealed into: the same each time, so that two sealings
+/// of one file meet, and short enough for a clip with the longest of names.
+pub(super) fn temp_name(clip: &OsStr) -> OsString {
+    format!("{TEMP_PREFIX}{}{TEMP_SUFFIX}", hex::encode(&digest(clip))).into()
+}
+
+fn digest(name: &OsStr) -> [u8; DIGEST_BYTES] {
+    let digest = Sha256::digest(name.as_bytes());
+    std::array::from_fn(|i| digest[i])
+}
+
+/// Stem and extension; the extension is empty if there is no dot after the first character.
+fn split(name: &[u8]) -> (&[u8], &[u8]) {
+    match name.iter().rposition(|b| *b == b'.') {
+        Some(dot) if dot > 0 => (&name[..dot], &name[dot + 1..]),
+        _ => (name, b""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn os(bytes: &[u8]) -> &OsStr {
+        OsStr::from_bytes(bytes)
+    }
+
+    #[test]
+    fn clips_are_known_by_their_extension_in_either_case() {
+        for name in [
+            &b"a.mp4"[..],
+            b"a.MKV",
+            b"a.b.mov",
+            b"\xff.avi",
+            b"new\nline.ts",
+            b"a.WebM",
+        ] {
+            assert!(is_clip(os(name)), "{name:?}");
+        }
+        for name in [
+            &b"a.jpg"[..],
+            b"mp4",
+            b".mp4",
+            b"a.mp4.part",
+            b"a.",
+            b"a.vge",
+            b"",
+        ] {
+            assert!(!is_clip(os(name)), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn the_extension_is_replaced_and_then_kept() {
+        let names = sealed_names(os(b"clip.mp4"));
+        assert_eq!(names[..2], ["clip.vge", "clip.mp4.vge"]);
+        assert!(names[2].as_bytes().starts_with(b"clip~"));
+        assert!(names.iter().all(|n| is_sealed(n)));
+        assert_eq!(sealed_names(os(b"a\n\xff.ts"))[0], os(b"a\n\xff.vge"));
+    }
+
+    #[test]
+    fn no_name_grows_beyond_what_a_file_system_takes() {
+        for extension in ["mp4", "ts", "webm"] {
+            let stem = "x".repeat(NAME_MAX_BYTES - 1 - extension.len());
+            let clip = OsString::from(format!("{stem}.{extension}"));
+            assert_eq!(clip.len(), 255);
+            let names = sealed_names(&clip);
+            assert!(
+                names
+                    .iter()
+                    .all(|n| n.len() <= NAME_MAX_BYTES && is_sealed(n))
+            );
+            assert_eq!(names.len(), if extension == "ts" { 1 } else { 2 });
+            assert!(temp_name(&clip).len() <= NAME_MAX_BYTES);
+        }
+    }
+
+    #[test]
+    fn temp_names_are_recognised_and_nothing_else_is() {
+        assert!(is_temp(&temp_name(os(b"clip.mp4"))));
+        assert_ne!(temp_name(os(b"a.mp4")), temp_name(os(b"b.mp4")));
+        for name in [
+            "clip.tmp",
+            ".nightjar-seal-.tmp",
+            ".nightjar-seal-zz.tmp",
+            ".nightjar",
+        ] {
+            assert!(!is_temp(OsStr::new(name)), "{name}");
+        }
+    }
+}

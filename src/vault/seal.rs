@@ -1,0 +1,315 @@
+//! Sealing: a plaintext clip becomes a `.vge` file beside it, and only then may the clip go.
+//!
+//! The order makes sure that at every instant there is one complete copy: temp file, stream, source
+//! unchanged, sync, read back and compare, rename without overwriting, sync the folder. The caller
+//! records the result durably between [`seal`] and [`unlink_plaintext`]; the latter asks for the
+//! [`Sealed`] that only a proven copy yields, so a plaintext without a proven copy cannot be
+//! deleted by a slip.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::admission::{Refusal, Source, refuse_kind};
+use super::cipher::{IV_BYTES, Iv};
+use super::folder::{Fingerprint, Place, stat_file, stat_name};
+use super::key::{Key, KeyId};
+use super::names;
+use super::pipeline::{self, StreamError, TempFiles};
+use super::writers;
+use crate::base::fsutil::{self, FsError};
+
+/// A sealed recording that was proven to hold its plaintext. Only this module's proofs make one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// Path of the `.vge` file, relative to the recordings folder.
+    pub path: PathBuf,
+    /// Name of the plaintext, which the `.vge` file does not keep. May not be UTF-8.
+    pub original_name: OsString,
+    /// SHA-256 of the plaintext.
+    pub plain_sha256: [u8; 32],
+    /// Length of the plaintext.
+    pub plain_bytes: u64,
+    /// Length of the `.vge` file.
+    pub sealed_bytes: u64,
+    /// The IV, which is also the first 16 bytes of the file.
+    pub iv: Iv,
+    /// The key that opens it.
+    pub key_id: KeyId,
+    /// The plaintext that was proven to be in it.
+    pub(super) source: Fingerprint,
+    /// Device and inode of the `.vge` file.
+    pub(super) file: ((u32, u32), u64),
+}
+
+/// Why a file was not sealed. The plaintext is untouched and no temp file is left.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// Somebody wrote to the plaintext meanwhile: look at it again later.
+    #[error("{} changed while it was being sealed; it is looked at again later", path.display())]
+    SourceChanged {
+        /// The plaintext.
+        path: PathBuf,
+    },
+    /// The disk or a quota is full: wait until there is space.
+    #[error("no space to seal {}; free some, it is tried again", path.display())]
+    NoSpace {
+        /// The plaintext.
+        path: PathBuf,
+    },
+    /// The temp file is there already: a sealing of the same file is at work or was cut short.
+    #[error("the temp file {} is in the way; it is removed at the next start", path.display())]
+    TempExists {
+        /// The temp file.
+        path: PathBuf,
+    },
+    /// All names that the sealed file could get are taken.
+    #[error("every name for the sealed copy of {} is taken; move one away", path.display())]
+    NameTaken {
+        /// The plaintext.
+        path: PathBuf,
+    },
+    /// The disk did not give back what was written to it: distrust the disk.
+    #[error(
+        "the sealed copy of {} read back wrong near byte {offset_bytes}; check the disk",
+        path.display()
+    )]
+    ReadBack {
+        /// The plaintext.
+        path: PathBuf,
+        /// Offset in the sealed file.
+        offset_bytes: u64,
+    },
+    /// The temp file was exchanged under our hands.
+    #[error("somebody else's file took the place of {}; check who writes there", path.display())]
+    Displaced {
+        /// The sealed file.
+        path: PathBuf,
+    },
+    /// Anything else that the system refused.
+    #[error(transparent)]
+    System(#[from] FsError),
+}
+
+/// Seals `source` under `key`, and returns once the `.vge` file is complete, proven and durable.
+///
+/// `iv` must be fresh from the system's random source. The mode of the new file is 0600.
+pub fn seal(source: &Source, key: &Key, iv: Iv) -> Result<Sealed, SealError> {
+    let mut temp = Temp::create(&source.place)?;
+    let streamed = pipeline::stream(source, &temp.files, key, &iv)
+        .map_err(|e| in_words(source, &temp.place, e))?;
+    let name = temp.publish(source)?;
+    let place = &source.place;
+    fsutil::fsync_dir_fd(&place.parent)
+        .map_err(|e| place.error("make durable the new name beside", e))?;
+    Ok(Sealed {
+        path: place.beside(&name),
+        original_name: place.name.clone().into_os_string(),
+        plain_sha256: streamed.plain_sha256,
+        plain_bytes: streamed.plain_bytes,
+        sealed_bytes: streamed.plain_bytes + IV_BYTES as u64,
+        iv,
+        key_id: key.id(),
+        source: source.fingerprint,
+        file: temp.file,
+    })
+}
+
+/// What became of a plaintext.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unlinked {
+    /// It is gone, durably.
+    Done,
+    /// It was gone before.
+    AlreadyGone,
+}
+
+/// Why a plaintext was left in place.
+#[derive(Debug, thiserror::Error)]
+pub enum UnlinkError {
+    /// The proof is about another file.
+    #[error("{} is not the plaintext that was proven to be sealed", path.display())]
+    NotProven {
+        /// The plaintext.
+        path: PathBuf,
+    },
+    /// The sealed file is not where it was: the plaintext may be the last copy.
+    #[error("the sealed copy of {} is gone, so the plaintext stays", path.display())]
+    SealedGone {
+        /// The plaintext.
+        path: PathBuf,
+    },
+    /// The name stands for another file by now, or the file was written to or linked.
+    #[error("{} changed after it was sealed, so it stays", path.display())]
+    Changed {
+        /// The plaintext.
+        path: PathBuf,
+    },
+    /// A process opened it for writing after it was sealed.
+    #[error("process {pid} is writing {} again, so it stays", path.display())]
+    OpenForWriting {
+        /// The plaintext.
+        path: PathBuf,
+        /// The process.
+        pid: u32,
+    },
+    /// The system refused.
+    #[error(transparent)]
+    System(#[from] FsError),
+}
+
+/// Deletes the plaintext of `sealed`, if it and the sealed file are both still what they were.
+///
+/// Call it only after `sealed` is recorded durably. Between the last look and the deletion another
+/// file could be renamed over the name; there is no call that deletes by inode, so the gap is a few
+/// microseconds and not zero.
+pub fn unlink_plaintext(source: &Source, sealed: &Sealed) -> Result<Unlinked, UnlinkError> {
+    let place = &source.place;
+    let path = || place.shown.clone();
+    if sealed.source != source.fingerprint || sealed.path.parent() != place.relative.parent() {
+        return Err(UnlinkError::NotProven { path: path() });
+    }
+    let sealed_name = sealed.path.file_name().unwrap_or_default();
+    let is_there = stat_name(&place.parent, sealed_name).is_ok_and(|stat| {
+        let now = Fingerprint::of(&stat);
+        refuse_kind(&stat) != Some(Refusal::NotRegular)
+            && (now.device, now.inode) == sealed.file
+            && now.size_bytes == sealed.sealed_bytes
+    });
+    if !is_there {
+        return Err(UnlinkError::SealedGone { path: path() });
+    }
+    if let Some(pid) = writers::writer_of(&place.name, &source.fingerprint) {
+        return Err(UnlinkError::OpenForWriting { path: path(), pid });
+    }
+    match place.stat() {
+        Ok(stat) => {
+            if Fingerprint::of(&stat) != source.fingerprint || refuse_kind(&stat).is_some() {
+                return Err(UnlinkError::Changed { path: path() });
+            }
+        }
+        Err(Errno::NOENT) => return Ok(Unlinked::AlreadyGone),
+        Err(e) => return Err(place.error("examine", e).into()),
+    }
+    rustix::fs::unlinkat(&place.parent, Path::new(&*place.name), AtFlags::empty())
+        .map_err(|e| place.error("delete the plaintext", e))?;
+    fsutil::fsync_dir_fd(&place.parent)
+        .map_err(|e| place.error("make durable the deletion of", e))?;
+    Ok(Unlinked::Done)
+}
+
+/// The file that is sealed into, deleted on drop unless it got its final name.
+struct Temp<'a> {
+    source: &'a Place,
+    name: OsString,
+    place: PathBuf,
+    files: TempFiles,
+    file: ((u32, u32), u64),
+    armed: bool,
+}
+
+impl<'a> Temp<'a> {
+    fn create(source: &'a Place) -> Result<Self, SealError> {
+        let name = names::temp_name(&source.name);
+        let place = source.shown.with_file_name(&name);
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fail = |action, e: Errno| SealError::from(FsError::new(action, &place, e));
+        let path = Path::new(&name);
+        let writer = rustix::fs::openat(&source.parent, path, flags, Mode::RUSR | Mode::WUSR)
+            .map_err(|e| match e {
+                Errno::EXIST => SealError::TempExists {
+                    path: place.clone(),
+                },
+                Errno::NOSPC | Errno::DQUOT => SealError::NoSpace {
+                    path: source.shown.clone(),
+                },
+                e => fail("create", e),
+            })?;
+        let opened = (|| {
+            let stat = stat_file(&writer)?;
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let reader = rustix::fs::openat(&source.parent, path, flags, Mode::empty())?;
+            Ok((Fingerprint::of(&stat), reader))
+        })();
+        match opened {
+            Ok((stat, reader)) => {
+                let (file, files) = ((stat.device, stat.inode), TempFiles { writer, reader });
+                Ok(Self {
+                    source,
+                    name,
+                    place,
+                    files,
+                    file,
+                    armed: true,
+                })
+            }
+            Err(e) => {
+                let _ = rustix::fs::unlinkat(&source.parent, path, AtFlags::empty());
+                Err(fail("open", e))
+            }
+        }
+    }
+
+    /// Gives the file the first final name that is free; returns it.
+    fn publish(&mut self, source: &Source) -> Result<OsString, SealError> {
+        let parent = &self.source.parent;
+        for name in names::sealed_names(&self.source.name) {
+            let (from, to) = (Path::new(&self.name), Path::new(&name));
+            match fsutil::rename_new_at(parent, from, parent, to) {
+                Ok(()) => {
+                    self.armed = false;
+                    return self.proven(name);
+                }
+                Err(e) => match e.kind() {
+                    io::ErrorKind::AlreadyExists | io::ErrorKind::InvalidFilename => {}
+                    _ => return Err(FsError::new("give its name to", &self.place, e).into()),
+                },
+            }
+        }
+        Err(SealError::NameTaken {
+            path: source.place.shown.clone(),
+        })
+    }
+
+    /// Checks that it is our file that got the name, and not one put in its place.
+    fn proven(&self, name: OsString) -> Result<OsString, SealError> {
+        let found = stat_name(&self.source.parent, OsStr::new(&name)).map(|s| Fingerprint::of(&s));
+        if found.is_ok_and(|f| (f.device, f.inode) == self.file) {
+            Ok(name)
+        } else {
+            Err(SealError::Displaced {
+                path: self.source.shown.with_file_name(&name),
+            })
+        }
+    }
+}
+
+impl Drop for Temp<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            // What cannot be deleted now is found by the next scan.
+            let path = Path::new(&self.name);
+            let _ = rustix::fs::unlinkat(&self.source.parent, path, AtFlags::empty());
+        }
+    }
+}
+
+fn in_words(source: &Source, temp: &Path, error: StreamError) -> SealError {
+    let path = source.place.shown.clone();
+    match error {
+        StreamError::SourceChanged => SealError::SourceChanged { path },
+        StreamError::Differs { offset_bytes } => SealError::ReadBack { path, offset_bytes },
+        StreamError::Temp(action, e) => match e.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                SealError::NoSpace { path }
+            }
+            _ => FsError::new(action, temp, e).into(),
+        },
+        StreamError::Source(action, e) => FsError::new(action, &path, e).into(),
+        StreamError::Thread(e) => FsError::new("start the threads for sealing", &path, e).into(),
+    }
+}
