@@ -1,1 +1,2 @@
 //! Nightjar.
+pub mod broker;
