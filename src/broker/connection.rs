@@ -242,7 +242,15 @@ async fn converse(
             shared.with(|exchange| exchange.receive(client, connection, packets, &mut line.outbox));
         match (received, broken) {
             (Ok(cut), None) => closing = cut,
-            (Err(closed), _) | (Ok(_), Some(closed)) => return closed,
+            (Err(Closed::Detached), _) => return Closed::Detached,
+            (Err(closed), _) | (Ok(_), Some(closed)) => {
+                // The answers to what came before, as far as the socket takes them at once: a
+                // client may send all that it has to say and DISCONNECT in one go.
+                if let Err(error) = writer.try_write(&line.outbox) {
+                    tracing::debug!(connection, "the last answers are lost: {error}");
+                }
+                return closed;
+            }
         }
         if closing {
             continue;

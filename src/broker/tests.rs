@@ -22,6 +22,9 @@ use super::{Faults, Observer, Options, bind, serve};
 /// Nothing here takes a second; a loaded machine gets many.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Requests that may wait in rumqttc: more than any window here.
+const CHANNEL: usize = 2_048;
+
 /// A running broker; dropping it ends the broker.
 struct Rig {
     address: SocketAddr,
@@ -91,7 +94,7 @@ struct Client {
 impl Client {
     /// Returns the client and whether there was a session.
     async fn open(options: MqttOptions) -> (Self, bool) {
-        let (requests, events) = AsyncClient::new(options, 64);
+        let (requests, events) = AsyncClient::new(options, CHANNEL);
         let mut client = Self {
             requests,
             events,

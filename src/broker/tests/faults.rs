@@ -35,6 +35,12 @@ async fn a_cut_after_any_byte_loses_nothing() {
                 Err(_) => break,
             }
         }
+        // rumqttc read it together with the end of the connection, and reports the end first.
+        for event in ingest.events.state.events.drain(..) {
+            if let Event::Incoming(Packet::Publish(publish)) = event {
+                whole.push(publish);
+            }
+        }
         assert_eq!(
             connacks,
             usize::from(cut_after_bytes >= 4),
@@ -45,7 +51,6 @@ async fn a_cut_after_any_byte_loses_nothing() {
             usize::from(cut_after_bytes == 18),
             "cut after {cut_after_bytes}"
         );
-        ingest.events.state.events.clear();
         assert!(ingest.connack().await);
         assert_eq!(ingest.messages(1).await, [seen("message", 1, true)]);
     }
