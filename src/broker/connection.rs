@@ -16,8 +16,9 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::bytes::BytesMut;
 
-use super::exchange::{OUTBOX_BYTES, Shared};
+use super::exchange::OUTBOX_BYTES;
 use super::session::write_packet;
+use super::shared::Shared;
 
 /// A client that says nothing after connecting, or does not read its last bytes, holds a place for
 /// this long.
@@ -319,7 +320,7 @@ fn reserved_bits_are_right(first: u8) -> bool {
         3 => first & 0b1110 != 0b1000,
         // PUBREL, SUBSCRIBE, UNSUBSCRIBE.
         6 | 8 | 10 => first & 0x0f == 0b0010,
-        _ => first & 0x0f == 0,
+        _ => first.trailing_zeros() >= 4,
     }
 }
 

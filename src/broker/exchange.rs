@@ -4,9 +4,8 @@
 //! bytes. One lock is enough for a bus of one box, because a connection takes it once per read, not
 //! once per packet.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{
@@ -14,12 +13,12 @@ use rumqttc::mqttbytes::v4::{
     SubscribeReasonCode, UnsubAck,
 };
 use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
 use tokio_util::bytes::{Bytes, BytesMut};
 
 use super::Options;
 use super::connection::Closed;
 use super::faults::{AckOutcome, ClientFaults, ClientView, Trace};
+use super::retained::Retained;
 use super::session::{Delivery, Limits, Link, Message, Sent, Session, Subscription, write_packet};
 use super::topic::{Filter, is_topic_name};
 
@@ -30,65 +29,9 @@ const MAX_SESSIONS: usize = 1_000;
 /// Per session, for the same reason.
 const MAX_SUBSCRIPTIONS: usize = 1_000;
 
-/// Retained messages of all topics together; beyond, a new one is delivered but not retained.
-const MAX_RETAINED_BYTES: usize = 256 << 20;
-
 /// Bytes that may wait for one socket before the session keeps the rest: a few hundred messages
 /// per write, little enough that an ack is not stuck behind much.
 pub(super) const OUTBOX_BYTES: usize = 64 << 10;
-
-/// The exchange as connections and tests share it.
-#[derive(Clone)]
-pub(super) struct Shared {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    exchange: Mutex<Exchange>,
-    changed: Notify,
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Shared").finish_non_exhaustive()
-    }
-}
-
-impl Shared {
-    pub(super) fn new(options: &Options) -> Self {
-        let inner = Inner {
-            exchange: Mutex::new(Exchange::new(options)),
-            changed: Notify::new(),
-        };
-        Self {
-            inner: Arc::new(inner),
-        }
-    }
-
-    /// Changes something, then wakes those who wait for a change.
-    pub(super) fn with<R>(&self, act: impl FnOnce(&mut Exchange) -> R) -> R {
-        let result = act(&mut self.lock());
-        self.inner.changed.notify_waiters();
-        result
-    }
-
-    /// Changes nothing, wakes nobody.
-    pub(super) fn look<R>(&self, read: impl FnOnce(&Exchange) -> R) -> R {
-        read(&self.lock())
-    }
-
-    /// Completes at the first [`Shared::with`] after this call, polled or not.
-    pub(super) fn changed(&self) -> Notified<'_> {
-        self.inner.changed.notified()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Exchange> {
-        self.inner
-            .exchange
-            .lock()
-            .expect("nothing panics while it holds the exchange")
-    }
-}
 
 /// What is known of a client id; the faults and the trace outlive its sessions.
 #[derive(Debug, Default)]
@@ -102,14 +45,7 @@ pub(super) struct Exchange {
     limits: Limits,
     trace_entries: usize,
     clients: HashMap<String, Client>,
-    /// By topic, so that a subscriber gets them in a fixed order.
-    retained: BTreeMap<String, RetainedMessage>,
-    retained_bytes: usize,
-}
-
-struct RetainedMessage {
-    message: Arc<Message>,
-    qos: QoS,
+    retained: Retained,
 }
 
 /// A connection that was accepted.
@@ -119,7 +55,7 @@ pub(super) struct Opened {
 }
 
 impl Exchange {
-    fn new(options: &Options) -> Self {
+    pub(super) fn new(options: &Options) -> Self {
         let limits = Limits {
             max_inflight: usize::from(options.max_inflight.max(1)),
             max_queued_bytes: options.max_queued_bytes,
@@ -129,8 +65,7 @@ impl Exchange {
             limits,
             trace_entries: options.trace_entries,
             clients: HashMap::new(),
-            retained: BTreeMap::new(),
-            retained_bytes: 0,
+            retained: Retained::default(),
         }
     }
 
@@ -299,7 +234,7 @@ impl Exchange {
     /// To all who subscribed, the publisher included: MQTT 3.1.1 has no "no local".
     fn route(&mut self, message: &Arc<Message>, qos: QoS, retain: bool) {
         if retain {
-            self.retain(message, qos);
+            self.retained.set(message, qos);
         }
         for session in self
             .clients
@@ -314,28 +249,6 @@ impl Exchange {
                 session.enqueue(delivery, lower(qos, granted));
             }
         }
-    }
-
-    fn retain(&mut self, message: &Arc<Message>, qos: QoS) {
-        if let Some(old) = self.retained.remove(&message.topic) {
-            self.retained_bytes -= old.message.cost_bytes();
-        }
-        if message.payload.is_empty() {
-            return;
-        }
-        if self.retained_bytes + message.cost_bytes() > MAX_RETAINED_BYTES {
-            tracing::warn!(
-                topic = message.topic,
-                "not retained: {MAX_RETAINED_BYTES} bytes are"
-            );
-            return;
-        }
-        self.retained_bytes += message.cost_bytes();
-        let entry = RetainedMessage {
-            message: Arc::clone(message),
-            qos,
-        };
-        self.retained.insert(message.topic.clone(), entry);
     }
 
     fn acknowledge(&mut self, id: &str, connection: u64, packet_id: u16) {
@@ -367,23 +280,20 @@ impl Exchange {
         for wanted in subscribe.filters {
             // QoS 2 is granted as 1, which the standard allows.
             let qos = lower(wanted.qos, QoS::AtLeastOnce);
-            codes.push(match self.admit_filter(id, &wanted.path) {
-                Some(filter) => {
-                    self.add_subscription(
-                        id,
-                        Subscription {
-                            text: wanted.path,
-                            filter,
-                            qos,
-                        },
-                    );
-                    SubscribeReasonCode::Success(qos)
-                }
-                None => {
-                    tracing::warn!(client = id, filter = wanted.path, "subscription refused");
-                    SubscribeReasonCode::Failure
-                }
-            });
+            if let Some(filter) = self.admit_filter(id, &wanted.path) {
+                self.add_subscription(
+                    id,
+                    Subscription {
+                        text: wanted.path,
+                        filter,
+                        qos,
+                    },
+                );
+                codes.push(SubscribeReasonCode::Success(qos));
+            } else {
+                tracing::warn!(client = id, filter = wanted.path, "subscription refused");
+                codes.push(SubscribeReasonCode::Failure);
+            }
         }
         write_packet(outbox, &Packet::SubAck(SubAck::new(subscribe.pkid, codes)));
         Ok(())
@@ -411,18 +321,13 @@ impl Exchange {
     fn add_subscription(&mut self, id: &str, subscription: Subscription) {
         let client = self.clients.get_mut(id).expect("a connection has a client");
         let session = client.session.as_mut().expect("a connection has a session");
-        for retained in self.retained.values() {
-            if subscription.filter.matches(&retained.message.topic) {
-                let message = Arc::clone(&retained.message);
-                let qos = lower(retained.qos, subscription.qos);
-                session.enqueue(
-                    Delivery {
-                        message,
-                        retain: true,
-                    },
-                    qos,
-                );
-            }
+        for (message, qos) in self.retained.matching(&subscription.filter) {
+            let message = Arc::clone(message);
+            let delivery = Delivery {
+                message,
+                retain: true,
+            };
+            session.enqueue(delivery, lower(qos, subscription.qos));
         }
         match session
             .subscriptions

@@ -7,7 +7,8 @@
 
 use tokio_util::bytes::Bytes;
 
-use super::exchange::Shared;
+use super::exchange::Exchange;
+use super::shared::Shared;
 
 /// What goes wrong for one client id. The default is that nothing does.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,14 +20,14 @@ pub struct ClientFaults {
     pub forget_session_once: bool,
     /// Filters, as the client writes them, that are answered with SUBACK 0x80.
     pub refused_filters: Vec<String>,
-    /// Accept the client's QoS 1 publishes, but do not answer with PUBACK.
+    /// Accept the client's `QoS` 1 publishes, but do not answer with PUBACK.
     pub swallow_pubacks: bool,
     /// Treat the client's PUBACKs as lost on the way.
     pub ignore_acks: bool,
     /// Deliver nothing. An ack that arrives on a new connection while this is set cannot belong to
     /// that connection, and shows as [`AckOutcome::Stale`] or [`AckOutcome::Unknown`].
     pub hold_deliveries: bool,
-    /// Collect this many QoS 1 messages and send them last one first (0 and 1: in order). A group
+    /// Collect this many `QoS` 1 messages and send them last one first (0 and 1: in order). A group
     /// larger than the window is cut to the window. Redeliveries keep their order.
     pub reverse_groups_of: usize,
 }
@@ -51,19 +52,18 @@ impl Faults {
     /// Drops the connection of every client, as a network failure would: wills are published,
     /// persistent sessions stay.
     pub fn drop_connections(&self) {
-        self.shared
-            .with(super::exchange::Exchange::drop_connections);
+        self.shared.with(Exchange::drop_connections);
     }
 
-    /// Sends up to `count` of the messages that `client` acknowledged last once more, with DUP=1 and
-    /// their old packet ids, oldest first: what a broker does that lost the acks. Returns the ids;
+    /// Sends up to `count` of the messages that `client` acknowledged last once more, with DUP=1
+    /// and their old packet ids, oldest first: what a broker does that lost the acks. Returns the ids;
     /// those that are in flight again are left out. Needs [`super::Options::trace_entries`].
     pub fn redeliver_acknowledged(&self, client: &str, count: usize) -> Vec<u16> {
         self.shared
             .with(|exchange| exchange.redeliver_acknowledged(client, count))
     }
 
-    /// Queues a QoS 1 message for `client`, subscribed or not, without the check of its size.
+    /// Queues a `QoS` 1 message for `client`, subscribed or not, without the check of its size.
     /// Returns whether there is such a session. The topic must fit 65,535 bytes, the packet 256 MB.
     pub fn deliver(&self, client: &str, topic: &str, payload: impl Into<Vec<u8>>) -> bool {
         let payload = Bytes::from(payload.into());
@@ -88,7 +88,7 @@ pub enum Trace {
         /// What CONNACK said.
         session_present: bool,
     },
-    /// A QoS 1 message was handed to the connection (its bytes may still be cut off).
+    /// A `QoS` 1 message was handed to the connection (its bytes may still be cut off).
     Delivered {
         /// The connection that it left on.
         connection: u64,
@@ -147,7 +147,7 @@ pub struct Ack {
 pub struct ClientView {
     /// The number of its connection, if it has one.
     pub connection: Option<u64>,
-    /// QoS 1 messages that were sent and not acknowledged.
+    /// `QoS` 1 messages that were sent and not acknowledged.
     pub unacknowledged: usize,
     /// Messages that wait to be sent.
     pub queued: usize,
@@ -173,7 +173,7 @@ impl Observer {
         self.shared.look(|exchange| exchange.view(client))
     }
 
-    /// QoS 1 messages that were sent to `client` and not acknowledged; 0 without a session.
+    /// `QoS` 1 messages that were sent to `client` and not acknowledged; 0 without a session.
     pub fn unacknowledged(&self, client: &str) -> usize {
         self.client(client).map_or(0, |view| view.unacknowledged)
     }

@@ -2,22 +2,24 @@
 //!
 //! Two uses: `nightjar up` brings its own bus, because a demonstration must never publish on
 //! somebody's live one; and tests need a broker that fails on request. It is not a product: it
-//! keeps everything in memory, asks nobody for a password and speaks QoS 0 and 1. For a house, use
-//! mosquitto.
+//! keeps everything in memory, asks nobody for a password and speaks `QoS` 0 and 1. For a house,
+//! use mosquitto.
 //!
 //! What it promises, so that tests may lean on it:
 //! - it never binds an address that other machines can reach;
 //! - a persistent session keeps its subscriptions, queue and window over reconnects; what was not
 //!   acknowledged is sent again in the original order, with the same packet ids and DUP=1;
-//! - whatever a client sends, at worst its own connection is closed; a QoS 2 publish or will is
-//!   one of those cases, logged with the reason, and a QoS 2 subscription is granted as QoS 1;
+//! - whatever a client sends, at worst its own connection is closed; a `QoS` 2 publish or will is
+//!   one of those cases, logged with the reason, and a `QoS` 2 subscription is granted as `QoS` 1;
 //! - everything that waits is bounded; what a full queue loses is counted;
 //! - dropping the future of [`serve`] ends every connection.
 
 mod connection;
 mod exchange;
 mod faults;
+mod retained;
 mod session;
+mod shared;
 mod topic;
 
 #[cfg(test)]
@@ -33,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use faults::{Ack, AckOutcome, ClientFaults, ClientView, Faults, Observer, Trace};
 
-use exchange::Shared;
+use shared::Shared;
 
 /// Connections at a time; far more than one box's programs and its tests open.
 const MAX_CONNECTIONS: usize = 512;
@@ -44,7 +46,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How the broker behaves. [`Options::default`] is like the `mosquitto.conf` of this repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Unacknowledged QoS 1 messages per client; 0 counts as 1. Stock mosquitto allows 20.
+    /// Unacknowledged `QoS` 1 messages per client; 0 counts as 1. Stock mosquitto allows 20.
     pub max_inflight: u16,
     /// Largest packet that a client may send, without its fixed header.
     pub max_packet_bytes: usize,
@@ -72,7 +74,8 @@ impl Default for Options {
 pub enum BindError {
     /// Anybody on the network could publish to it.
     #[error(
-        "{0} is not a loopback address: the built-in broker has no passwords; use 127.0.0.1, or run mosquitto"
+        "{0} is not a loopback address: the built-in broker has no passwords; use 127.0.0.1, \
+         or run mosquitto"
     )]
     NotLoopback(SocketAddr),
     /// The operating system refused.

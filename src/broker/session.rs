@@ -92,14 +92,14 @@ pub(super) struct Session {
     /// How many of `window`, from the front, went out on the present connection.
     sent: usize,
     queue: VecDeque<Delivery>,
-    /// QoS 0: beside the queue, because it does not wait for the window, nor for a reconnect.
+    /// `QoS` 0: beside the queue, because it does not wait for the window, nor for a reconnect.
     passing: VecDeque<Delivery>,
     queued_bytes: usize,
     acknowledged: VecDeque<InFlight>,
     raw: BytesMut,
 }
 
-/// What [`Session::fill`] reports of each QoS 1 message.
+/// What [`Session::fill`] reports of each `QoS` 1 message.
 pub(super) struct Sent<'a> {
     pub(super) packet_id: u16,
     pub(super) dup: bool,
@@ -155,7 +155,7 @@ impl Session {
         self.queue.len() + self.passing.len()
     }
 
-    /// The best QoS among the subscriptions that match; overlapping filters yield one delivery.
+    /// The best `QoS` among the subscriptions that match; overlapping filters yield one delivery.
     pub(super) fn granted(&self, topic: &str) -> Option<QoS> {
         let mut best = None;
         for subscription in &self.subscriptions {
@@ -166,7 +166,7 @@ impl Session {
         best
     }
 
-    /// Queues a message. QoS 0 is not kept for a client that is away. When the queue is full, the
+    /// Queues a message. `QoS` 0 is not kept for a client that is away. When the queue is full, the
     /// new message is dropped and counted, as mosquitto does.
     pub(super) fn enqueue(&mut self, delivery: Delivery, qos: QoS) {
         let keeps = match qos {

@@ -72,7 +72,7 @@ impl Rig {
         Client::open(self.mqtt_options(id)).await.0
     }
 
-    /// A persistent client that is subscribed at QoS 1.
+    /// A persistent client that is subscribed at `QoS` 1.
     async fn subscriber(&self, id: &str, filter: &str) -> Client {
         let mut client = self.client(id).await;
         assert_eq!(

@@ -16,7 +16,7 @@ async fn a_cut_after_any_byte_loses_nothing() {
         drop(rig.subscriber("ingest", "t").await);
         door.publish("t", "message").await;
         rig.faults.change("ingest", |faults| {
-            faults.cut_after_bytes = Some(cut_after_bytes)
+            faults.cut_after_bytes = Some(cut_after_bytes);
         });
 
         let (requests, events) = rumqttc::AsyncClient::new(rig.mqtt_options("ingest"), 8);
@@ -88,7 +88,7 @@ async fn a_forgotten_session_is_gone_once() {
 async fn a_refused_subscription_is_answered_with_failure() {
     let rig = rig(Options::default()).await;
     rig.faults.change("ingest", |faults| {
-        faults.refused_filters = vec!["secret/#".to_owned()]
+        faults.refused_filters = vec!["secret/#".to_owned()];
     });
     let mut ingest = rig.client("ingest").await;
     let granted = SubscribeReasonCode::Success(QoS::AtLeastOnce);

@@ -55,6 +55,14 @@ async fn run(rig: &Rig, name: &str, arguments: &[&str], input: &str) -> Output {
         .unwrap()
 }
 
+/// 200 lines: more than one window of a stock broker.
+fn numbered(prefix: &str) -> String {
+    let lines: Vec<String> = (0..200)
+        .map(|number| format!("{prefix} {number}\n"))
+        .collect();
+    lines.concat()
+}
+
 fn stdout(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout.clone()).unwrap()
@@ -87,7 +95,7 @@ async fn mosquitto_pub_and_sub_exchange_lines_at_both_qualities() {
                     .is_some_and(|view| !view.subscriptions.is_empty())
             })
             .await;
-            let lines: String = (0..200).map(|number| format!("line {number}\n")).collect();
+            let lines = numbered("line");
             stdout(
                 &run(
                     &rig,
@@ -99,9 +107,7 @@ async fn mosquitto_pub_and_sub_exchange_lines_at_both_qualities() {
             );
         };
         let (heard, ()) = tokio::join!(listen, speak);
-        let expected: String = (0..200)
-            .map(|number| format!("house/hall/door {qos} line {number}\n"))
-            .collect();
+        let expected = numbered(&format!("house/hall/door {qos} line"));
         assert_eq!(stdout(&heard), expected);
     }
 }
