@@ -1,0 +1,200 @@
+//! The control socket: how a verb reaches the daemon that holds the data folder.
+//!
+//! `DIR/nightjar.sock`, mode 0600. One JSON line asks, one JSON line answers:
+//! `{"ask":"status"}`, `{"ask":"rebuild"}`, `{"ask":"replay"}` followed by the lines of a fixture
+//! stream and the end of input. An answer is `{"ok":…}` or `{"error":"…"}`.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::replay::{Direct, parse_line};
+use crate::base::shutdown::Shutdown;
+
+/// Name of the socket in the data folder.
+pub const SOCKET: &str = "nightjar.sock";
+/// Longest line that is read, bytes.
+const MAX_LINE_BYTES: u64 = 24 * 1024 * 1024;
+/// A client that says nothing for so long is dropped, since clients are served one at a time.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// What can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Ask {
+    /// The daemon's own account of itself.
+    Status,
+    /// Rebuild every projection.
+    Rebuild,
+    /// Take a fixture stream, whose lines follow.
+    Replay,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Answer {
+    Ok(serde_json::Value),
+    Error(String),
+}
+
+/// The daemon cannot be asked.
+#[derive(Debug, Error)]
+pub enum ControlError {
+    /// The path is too long for a socket, or something is in the way.
+    #[error("control socket {path}: {reason}")]
+    Socket {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// The daemon said no.
+    #[error("{0}")]
+    Refused(String),
+}
+
+fn socket_error(path: &Path, error: &std::io::Error) -> ControlError {
+    ControlError::Socket { path: path.to_owned(), reason: error.to_string() }
+}
+
+/// Opens the socket of a data folder whose lock is held: one that a killed daemon left is replaced.
+pub fn listen(folder: &Path) -> Result<UnixListener, ControlError> {
+    let path = folder.join(SOCKET);
+    let error = |error: std::io::Error| socket_error(&path, &error);
+    match std::fs::remove_file(&path) {
+        Err(gone) if gone.kind() == std::io::ErrorKind::NotFound => {}
+        outcome => outcome.map_err(error)?,
+    }
+    let listener = UnixListener::bind(&path).map_err(error)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(error)?;
+    Ok(listener)
+}
+
+/// Serves one client after the other until the shutdown is signalled and [`wake`] called.
+pub fn serve(
+    listener: &UnixListener,
+    direct: &Direct,
+    status: &dyn Fn() -> serde_json::Value,
+    shutdown: &Shutdown,
+) {
+    for client in listener.incoming() {
+        if shutdown.is_stopped() {
+            return;
+        }
+        let Ok(client) = client else { continue };
+        if let Err(error) = answer(&client, direct, status) {
+            tracing::debug!(%error, "control client went away");
+        }
+    }
+}
+
+/// Makes [`serve`] look at the shutdown signal.
+pub fn wake(folder: &Path) {
+    // A refused connection means that nobody serves any more.
+    let _ = UnixStream::connect(folder.join(SOCKET));
+}
+
+fn answer(
+    client: &UnixStream,
+    direct: &Direct,
+    status: &dyn Fn() -> serde_json::Value,
+) -> std::io::Result<()> {
+    client.set_read_timeout(Some(SILENCE))?;
+    client.set_write_timeout(Some(SILENCE))?;
+    let mut lines = BufReader::with_capacity(256 * 1024, client);
+    let answer = match read_line(&mut lines)? {
+        None => return Ok(()),
+        Some(line) => match serde_json::from_str(&line) {
+            Ok(Ask::Status) => Ok(status()),
+            Ok(Ask::Rebuild) => direct
+                .writer
+                .rebuild()
+                .map(|events| serde_json::json!({ "events": events }))
+                .map_err(|error| error.to_string()),
+            Ok(Ask::Replay) => replay(&mut lines, direct)?,
+            Err(error) => Err(format!("not a question: {error}")),
+        },
+    };
+    let answer = answer.map_or_else(Answer::Error, Answer::Ok);
+    let mut line = serde_json::to_vec(&answer).map_err(std::io::Error::other)?;
+    line.push(b'\n');
+    let mut client = client;
+    client.write_all(&line)
+}
+
+fn replay(
+    lines: &mut impl BufRead,
+    direct: &Direct,
+) -> std::io::Result<Result<serde_json::Value, String>> {
+    let before = direct.writer.head();
+    let mut messages = 0_u64;
+    while let Some(line) = read_line(lines)? {
+        if line.trim().is_empty() {
+            continue;
+        }
+        messages += 1;
+        let submitted = parse_line(&line)
+            .and_then(|message| direct.submit(message).map_err(|error| error.to_string()));
+        if let Err(error) = submitted {
+            return Ok(Err(format!("line {messages}: {error}")));
+        }
+    }
+    Ok(direct
+        .writer
+        .barrier()
+        .map(|()| {
+            let events = direct.writer.head() - before;
+            serde_json::json!({ "messages": messages, "events": events })
+        })
+        .map_err(|error| error.to_string()))
+}
+
+fn read_line(lines: &mut impl BufRead) -> std::io::Result<Option<String>> {
+    let mut line = String::new();
+    let read = lines.take(MAX_LINE_BYTES).read_line(&mut line)?;
+    Ok((read > 0).then_some(line))
+}
+
+/// Asks the daemon of a folder; `more` are lines that follow the question. None when no daemon
+/// listens there.
+pub fn ask(
+    folder: &Path,
+    ask: Ask,
+    more: &mut dyn FnMut(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<Option<serde_json::Value>, ControlError> {
+    let path = folder.join(SOCKET);
+    let error = |error: std::io::Error| socket_error(&path, &error);
+    let client = match UnixStream::connect(&path) {
+        Ok(client) => client,
+        Err(gone)
+            if matches!(
+                gone.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            return Ok(None);
+        }
+        Err(other) => return Err(error(other)),
+    };
+    let mut out = std::io::BufWriter::with_capacity(256 * 1024, &client);
+    let question = serde_json::to_string(&ask).map_err(|wrong| error(wrong.into()))?;
+    writeln!(out, "{question}").map_err(error)?;
+    // A daemon that has heard enough answers and closes; the answer says why.
+    let sent = more(&mut out).and_then(|()| out.flush());
+    drop(out);
+    let _ = client.shutdown(std::net::Shutdown::Write);
+    let line = read_line(&mut BufReader::new(&client)).map_err(error)?;
+    match line.map(|line| serde_json::from_str::<Answer>(&line)) {
+        Some(Ok(Answer::Ok(value))) => Ok(Some(value)),
+        Some(Ok(Answer::Error(reason))) => Err(ControlError::Refused(reason)),
+        Some(Err(wrong)) => Err(error(wrong.into())),
+        None => Err(error(sent.err().unwrap_or_else(|| {
+            std::io::Error::other("the daemon closed the connection without an answer")
+        }))),
+    }
+}

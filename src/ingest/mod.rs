@@ -1,0 +1,6 @@
+//! Ingest: how things get in. Each source turns what it sees into submissions to the writer.
+
+pub mod control;
+pub mod mqtt;
+pub mod recordings;
+pub mod replay;
