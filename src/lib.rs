@@ -14,3 +14,5 @@ pub mod writer;
 
 pub mod broker;
 pub mod ingest;
+
+pub mod app;

@@ -1,0 +1,370 @@
+//! The daemon: builds every part, starts them in order, stops them in reverse. The only place that
+//! spawns threads and tasks.
+//!
+//! Order of start: lock on the data folder, database (migrations, projections brought up to date),
+//! writer thread, control socket, recordings watcher, one task per topic family.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::base::clock::{Clock, UnixNanos};
+use crate::base::lock::{FolderLock, LockError};
+use crate::base::shutdown::Shutdown;
+use crate::base::telemetry::{Snapshot, Telemetry};
+use crate::broker;
+use crate::decode::Rules;
+use crate::decode::topic::Family;
+use crate::event::NewEvent;
+use crate::event::system::{Started as SystemStarted, Stopped};
+use crate::ingest::control::{self, ControlError};
+use crate::ingest::mqtt::{self, Broker, Health, RumqttLink, Subscriber, Subscription};
+use crate::ingest::recordings;
+use crate::ingest::replay::Direct;
+use crate::read_model;
+use crate::storage::sqlite::Durability;
+use crate::writer::sabotage::Sabotage;
+use crate::writer::{self, Handle, WriterError, rebuild};
+
+/// Name of the main database in the data folder.
+pub const DATABASE: &str = "nightjar.db";
+/// Threads of the async edge: one polls while another decodes; the writer has its own.
+const EDGE_THREADS: usize = 2;
+
+/// Everything that the daemon is told before it starts.
+#[derive(Debug)]
+pub struct Plan {
+    /// The data folder; exists.
+    pub folder: PathBuf,
+    /// The site's name, part of every client id.
+    pub site: String,
+    /// The broker.
+    pub broker: Broker,
+    /// Topic filters of each family.
+    pub filters: Vec<(Family, Vec<String>)>,
+    /// How topics and payloads are read.
+    pub rules: Rules,
+    /// How hard a commit is.
+    pub durability: Durability,
+    /// Page cache of the writer, KiB.
+    pub cache_kib: i64,
+    /// The recordings watcher, unless it is switched off.
+    pub recordings: Option<recordings::Options>,
+    /// Promises broken on purpose, for tests of the tests.
+    pub sabotage: Sabotage,
+}
+
+/// The daemon cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// Another one holds the folder, or the lock cannot be made.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The database.
+    #[error(transparent)]
+    Writer(#[from] WriterError),
+    /// The control socket.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// No threads to be had.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// What the daemon tells of itself.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Status {
+    /// Process id.
+    pub pid: u32,
+    /// Program version.
+    pub version: String,
+    /// Since when, Unix nanoseconds.
+    pub started_at: UnixNanos,
+    /// Position of the last durable event.
+    pub head: i64,
+    /// Submissions that wait for the writer.
+    pub waiting: usize,
+    /// Each topic family's connection.
+    pub families: BTreeMap<String, Health>,
+    /// The recordings watcher's trouble, if any.
+    pub recordings_trouble: Option<String>,
+    /// Counters since the start.
+    pub counters: Snapshot,
+}
+
+/// The daemon, running.
+#[derive(Debug)]
+pub struct Running {
+    runtime: Runtime,
+    cancel: CancellationToken,
+    shutdown: Shutdown,
+    writer: Handle,
+    writer_failure: Arc<Mutex<Option<WriterError>>>,
+    writer_thread: JoinHandle<()>,
+    threads: Vec<JoinHandle<()>>,
+    state: Arc<State>,
+    clock: Clock,
+    folder: PathBuf,
+    _lock: FolderLock,
+}
+
+#[derive(Debug)]
+struct State {
+    started_at: UnixNanos,
+    telemetry: Arc<Telemetry>,
+    writer: Handle,
+    families: Vec<(Family, Arc<Mutex<Health>>)>,
+    recordings: Option<Arc<Mutex<recordings::Health>>>,
+}
+
+impl State {
+    fn status(&self) -> Status {
+        let locked = |health: &Mutex<Health>| {
+            health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        };
+        Status {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            started_at: self.started_at,
+            head: self.writer.head(),
+            waiting: self.writer.waiting(),
+            families: self
+                .families
+                .iter()
+                .map(|(family, health)| (family.name().to_owned(), locked(health)))
+                .collect(),
+            recordings_trouble: self.recordings.as_ref().and_then(|health| {
+                health.lock().unwrap_or_else(PoisonError::into_inner).trouble.clone()
+            }),
+            counters: self.telemetry.snapshot(),
+        }
+    }
+}
+
+/// Starts the daemon. `progress` is told of projections that are brought up to date.
+pub fn start(
+    plan: Plan,
+    clock: Clock,
+    progress: rebuild::Progress<'_>,
+) -> Result<Running, StartError> {
+    let lock = FolderLock::acquire(&plan.folder)?;
+    let telemetry = Arc::new(Telemetry::default());
+    let shutdown = Shutdown::new();
+    let cancel = CancellationToken::new();
+    let options = writer::Options {
+        path: plan.folder.join(DATABASE),
+        durability: plan.durability,
+        cache_kib: plan.cache_kib,
+        clock: clock.clone(),
+        projections: read_model::ALL,
+        sabotage: plan.sabotage,
+    };
+    let started = writer::start(options, Arc::clone(&telemetry), shutdown.clone(), progress)?;
+    let writer = started.handle;
+    let writer_failure = Arc::new(Mutex::new(None));
+    let writer_thread = {
+        let (failure, cancel) = (Arc::clone(&writer_failure), cancel.clone());
+        let core = started.writer;
+        thread("nightjar-writer", move || {
+            if let Err(error) = core.run() {
+                tracing::error!(%error, "the writer gave up");
+                *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                cancel.cancel();
+            }
+        })?
+    };
+    let rules = Arc::new(plan.rules);
+    let started_at = clock.now();
+    let hello = SystemStarted {
+        version: env!("CARGO_PKG_VERSION").into(),
+        pid: i64::from(std::process::id()),
+    };
+    writer.store(vec![NewEvent::own(started_at, "system/nightjar", hello)])?;
+
+    let mut threads = Vec::new();
+    let mut recordings_health = None;
+    if let Some(options) = plan.recordings {
+        let watcher = recordings::Watcher::new(
+            options,
+            writer.clone(),
+            Arc::clone(&telemetry),
+            clock.clone(),
+            shutdown.clone(),
+        );
+        recordings_health = Some(watcher.health());
+        threads.push(thread("nightjar-recordings", move || watcher.run())?);
+    }
+    let shared = mqtt::Shared {
+        writer: writer.clone(),
+        rules: Arc::clone(&rules),
+        telemetry: Arc::clone(&telemetry),
+        clock: clock.clone(),
+        inflight: Arc::default(),
+        sabotage: plan.sabotage,
+    };
+    let runtime = edge()?;
+    let families = subscribe(
+        &runtime,
+        &cancel,
+        &shared,
+        &plan.broker,
+        &plan.site,
+        plan.filters,
+        &started.sessions,
+    );
+    let state = Arc::new(State {
+        started_at,
+        telemetry,
+        writer: writer.clone(),
+        families,
+        recordings: recordings_health,
+    });
+    let listener = control::listen(&plan.folder)?;
+    let direct = Direct { writer: writer.clone(), rules, clock: clock.clone() };
+    let (serving, stop) = (Arc::clone(&state), shutdown.clone());
+    threads.push(thread("nightjar-control", move || {
+        let status = || serde_json::to_value(serving.status()).unwrap_or_default();
+        control::serve(&listener, &direct, &status, &stop);
+    })?);
+    Ok(Running {
+        runtime,
+        cancel,
+        shutdown,
+        writer,
+        writer_failure,
+        writer_thread,
+        threads,
+        state,
+        clock,
+        folder: plan.folder,
+        _lock: lock,
+    })
+}
+
+fn subscribe(
+    runtime: &Runtime,
+    cancel: &CancellationToken,
+    shared: &mqtt::Shared,
+    broker: &Broker,
+    site: &str,
+    filters: Vec<(Family, Vec<String>)>,
+    sessions: &[(String, Uuid, String)],
+) -> Vec<(Family, Arc<Mutex<Health>>)> {
+    let mut families = Vec::new();
+    for (family, filters) in filters {
+        let known_session = sessions
+            .iter()
+            .find(|(name, ..)| name == family.name())
+            .map(|(_, uuid, filters)| (*uuid, filters.clone()));
+        let link = RumqttLink::new(broker, &client_id(site, family));
+        let subscription = Subscription { family, filters, known_session };
+        let subscriber = Subscriber::new(shared.clone(), subscription, link);
+        families.push((family, subscriber.health()));
+        runtime.spawn(subscriber.run(cancel.clone()));
+    }
+    families
+}
+
+/// The fixed client id of a family's session.
+pub fn client_id(site: &str, family: Family) -> String {
+    format!("nightjar-{site}-{}", family.name())
+}
+
+fn edge() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(EDGE_THREADS)
+        .thread_name("nightjar-edge")
+        .enable_all()
+        .build()
+}
+
+fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.into()).spawn(body)
+}
+
+impl Running {
+    /// To the writer.
+    pub const fn writer(&self) -> &Handle {
+        &self.writer
+    }
+
+    /// What the daemon tells of itself.
+    pub fn status(&self) -> Status {
+        self.state.status()
+    }
+
+    /// Runs a future of the caller's on the daemon's edge.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    /// Serves the small broker until the daemon stops.
+    pub fn serve_broker(&self, listener: broker::Listener) {
+        self.runtime.spawn(broker::serve(listener, self.cancel.clone()));
+    }
+
+    /// Whether every family is connected and subscribed.
+    pub fn is_connected(&self) -> bool {
+        self.status().families.values().all(|health| health.connected)
+    }
+
+    /// Waits up to `pause`; true when the daemon must end because its writer gave up.
+    pub fn has_failed(&self, pause: Duration) -> bool {
+        self.runtime.block_on(async {
+            tokio::time::timeout(pause, self.cancel.cancelled()).await.is_ok()
+        })
+    }
+
+    /// Waits until somebody asks for the end (SIGINT, SIGTERM) or the writer gives up.
+    pub fn wait_for_signal(&self) -> std::io::Result<Ending> {
+        use tokio::signal::unix::{SignalKind, signal};
+        self.runtime.block_on(async {
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            let mut terminate = signal(SignalKind::terminate())?;
+            Ok(tokio::select! {
+                _ = interrupt.recv() => Ending::Interrupted,
+                _ = terminate.recv() => Ending::Terminated,
+                () = self.cancel.cancelled() => Ending::WriterGaveUp,
+            })
+        })
+    }
+
+    /// Stops everything in reverse order; what was submitted is durable afterwards.
+    pub fn stop(self) -> Result<(), WriterError> {
+        self.cancel.cancel();
+        self.shutdown.stop();
+        control::wake(&self.folder);
+        self.runtime.shutdown_timeout(Duration::from_secs(5));
+        for thread in self.threads {
+            // A part that panicked has said so on stderr; the others are stopped all the same.
+            let _ = thread.join();
+        }
+        let bye = NewEvent::own(self.clock.now(), "system/nightjar", Stopped {});
+        let stored = self.writer.store(vec![bye]);
+        drop((self.writer, self.state));
+        let _ = self.writer_thread.join();
+        let failure = self.writer_failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match failure {
+            Some(failure) => Err(failure),
+            None => stored.map(|_| ()),
+        }
+    }
+}
+
+/// Why the daemon ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// SIGINT.
+    Interrupted,
+    /// SIGTERM.
+    Terminated,
+    /// The writer could not go on.
+    WriterGaveUp,
+}
