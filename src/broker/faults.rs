@@ -56,8 +56,8 @@ impl Faults {
     }
 
     /// Sends up to `count` of the messages that `client` acknowledged last once more, with DUP=1
-    /// and their old packet ids, oldest first: what a broker does that lost the acks. Returns the ids;
-    /// those that are in flight again are left out. Needs [`super::Options::trace_entries`].
+    /// and their old packet ids, oldest first: what a broker does that lost the acks. Returns the
+    /// ids; those that are in flight again are left out. Needs [`super::Options::trace_entries`].
     pub fn redeliver_acknowledged(&self, client: &str, count: usize) -> Vec<u16> {
         self.shared
             .with(|exchange| exchange.redeliver_acknowledged(client, count))

@@ -261,6 +261,10 @@ async fn a_will_is_published_when_the_client_is_lost_and_not_when_it_says_goodby
         (will.topic.as_str(), text(&will).as_str()),
         ("availability/lost", "offline")
     );
+    // A client that is thrown out by its own id is lost as well.
+    let (_old, _) = Client::open(with_will("twice")).await;
+    let (_new, _) = Client::open(with_will("twice")).await;
+    assert_eq!(watcher.message().await.topic, "availability/twice");
     // It was retained.
     let mut late = rig.subscriber("late", "availability/#").await;
     assert!(late.message().await.retain);
