@@ -198,15 +198,18 @@ CREATE INDEX recordings_by_name ON recordings (original_name);
 CREATE INDEX recordings_by_file ON recordings (file_path);
 CREATE INDEX recordings_by_start ON recordings (started_at);
 
--- "Finished" messages whose file has not been found yet, whichever comes first.
+-- What "finished" messages said of a file, whichever comes first. Two cameras may give their files
+-- the same names, in folders of their own.
 CREATE TABLE recording_hints (
-    file        TEXT PRIMARY KEY,               -- last part of the path, as the message has it
+    file        TEXT NOT NULL,                  -- last part of the path, printable as in recordings
     camera_id   TEXT NOT NULL,
     trigger     TEXT,
     started_at  INTEGER,
     ended_at    INTEGER,
     fps         REAL,
-    frame_count INTEGER
+    frame_count INTEGER,
+    position    INTEGER NOT NULL,               -- of the message
+    PRIMARY KEY (file, camera_id)
 ) STRICT, WITHOUT ROWID;
 
 -- Motions, to link a recording with the one that it overlaps.

@@ -56,9 +56,10 @@ impl Clock {
     }
 }
 
-/// Start of the bucket of `width_ns` that holds `at`; right for times before 1970 too.
+/// Start of the bucket of `width_ns` that holds `at`; right for times before 1970 too. The first
+/// bucket that an `i64` can tell begins with the first nanosecond.
 pub fn bucket_start(at: UnixNanos, width_ns: i64) -> UnixNanos {
-    at - at.rem_euclid(width_ns)
+    at.saturating_sub(at.rem_euclid(width_ns))
 }
 
 /// `at` as RFC 3339 in UTC with milliseconds, for people and JSON.

@@ -41,7 +41,9 @@ impl Serialize for Reading {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Flag(flag) => serializer.serialize_bool(*flag),
-            Self::Number(number) => serializer.serialize_f64(*number),
+            Self::Number(number) if number.is_finite() => serializer.serialize_f64(*number),
+            // Reading refuses these, and what cannot be read back must never enter the log.
+            Self::Number(number) => serializer.collect_str(number),
             Self::Word(word) => serializer.serialize_str(word),
         }
     }

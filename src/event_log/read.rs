@@ -104,7 +104,9 @@ impl EventReader {
                 kind_name.text
             ))
         })?;
-        let event = Event::decode(kind, stored.version as u16, &stored.body)
+        let version = u16::try_from(stored.version)
+            .map_err(|_| unreadable(format!("version {}", stored.version)))?;
+        let event = Event::decode(kind, version, &stored.body)
             .map_err(|error| unreadable(error.to_string()))?;
         let topic = match stored.topic {
             Some(id) => Some(self.names.get(session, id)?),

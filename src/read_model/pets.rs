@@ -18,6 +18,8 @@ pub(super) const PROJECTION: Projection = Projection {
 fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageError> {
     for event in batch {
         match &event.event {
+            // A retained message repeats an old sighting at every connect.
+            Event::PetSighted(_) if event.is_snapshot() => {}
             Event::PetSighted(sighting) => {
                 if let Some(pet) = &sighting.pet_id {
                     let place = sighting.location.map(|place| place.name());
@@ -71,7 +73,8 @@ fn store_pet(
     camera: &str,
     location: Option<&str>,
 ) -> Result<(), StorageError> {
-    // Where it is now is told by the latest event time; a late sighting is history.
+    // Where it is now is told by the latest event time; a late sighting is history. A retained
+    // message that tells the known place is no sign of life.
     session.write(
         "INSERT INTO pets (id, name, species, last_seen_at, last_camera, last_location) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET \
@@ -81,14 +84,16 @@ fn store_pet(
          last_location = CASE WHEN excluded.last_seen_at >= pets.last_seen_at \
                          THEN coalesce(excluded.last_location, pets.last_location) \
                          ELSE pets.last_location END, \
-         last_seen_at = max(pets.last_seen_at, excluded.last_seen_at)",
+         last_seen_at = max(pets.last_seen_at, excluded.last_seen_at) \
+         WHERE ?7 = 0 OR pets.last_location IS DISTINCT FROM excluded.last_location",
         values![
             pet,
             &label(pet),
             species,
             event.occurred_at,
             camera,
-            location
+            location,
+            event.is_snapshot()
         ],
     )
 }

@@ -3,8 +3,8 @@
 
 use super::view::columns;
 use super::{Projection, View, table};
-use crate::base::clock::{MINUTE_NS, SECOND_NS};
-use crate::event::recording::{Finished, Found, Sealed};
+use crate::base::clock::{DAY_NS, MINUTE_NS, SECOND_NS};
+use crate::event::recording::{Finished, Found, Sealed, file_key, printable_path};
 use crate::event::{Envelope, Event, Kind};
 use crate::storage::{Session, StorageError, first};
 use crate::values;
@@ -14,7 +14,7 @@ pub(super) const PROJECTION: Projection = Projection {
     version: 1,
     tables: &[
         table!("recordings" by "id"),
-        table!("recording_hints" by "file"),
+        table!("recording_hints" by "file, camera_id"),
         table!("recording_motions" by "position"),
     ],
     kinds: Some(&[
@@ -30,6 +30,9 @@ pub(super) const PROJECTION: Projection = Projection {
 
 /// A motion without an end counts as going on for this long.
 const OPEN_MOTION_NS: i64 = 5 * MINUTE_NS;
+/// Motions and recordings that are longer are linked by their first day alone: a bound, so that
+/// linking one does not look through all that ever were.
+const LONGEST_NS: i64 = DAY_NS;
 
 fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageError> {
     for event in batch {
@@ -55,16 +58,16 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
                         detection.as_deref()
                     ],
                 )?;
-                link_camera(session, event.subject(), event.occurred_at)?;
+                let at = event.occurred_at;
+                link_camera(
+                    session,
+                    event.subject(),
+                    at,
+                    at.saturating_add(OPEN_MOTION_NS),
+                )?;
             }
             Event::CameraMotionEnded(_) if !event.is_snapshot() => {
-                session.write(
-                    "UPDATE recording_motions SET ended_at = ?2 WHERE position = \
-                     (SELECT position FROM recording_motions WHERE camera_id = ?1 AND \
-                     started_at <= ?2 ORDER BY started_at DESC, position DESC LIMIT 1) \
-                     AND ended_at IS NULL",
-                    values![event.subject(), event.occurred_at],
-                )?;
+                end_motion(session, event.subject(), event.occurred_at)?;
             }
             _ => {}
         }
@@ -88,7 +91,9 @@ fn fold_found(
     let id = open.unwrap_or(event.position);
     let media = &found.media;
     let ended_at = match (found.started_at, media.duration_s) {
-        (Some(start), Some(length)) => Some(start + (length * SECOND_NS as f64) as i64),
+        (Some(start), Some(length)) => {
+            Some(start.saturating_add((length * SECOND_NS as f64) as i64))
+        }
         _ => None,
     };
     session.write(
@@ -132,13 +137,14 @@ fn fold_finished(
     event: &Envelope,
     finished: &Finished,
 ) -> Result<(), StorageError> {
-    let file = crate::event::recording::file_key(&finished.file);
+    // Written as the recordings' names are, so that odd ones meet too.
+    let file = &printable_path(file_key(&finished.file).as_bytes());
     session.write(
-        "INSERT INTO recording_hints (file, camera_id, trigger, started_at, ended_at, fps, frame_count) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (file) DO UPDATE SET \
-         camera_id = excluded.camera_id, trigger = excluded.trigger, \
+        "INSERT INTO recording_hints (file, camera_id, trigger, started_at, ended_at, fps, \
+         frame_count, position) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+         ON CONFLICT (file, camera_id) DO UPDATE SET trigger = excluded.trigger, \
          started_at = excluded.started_at, ended_at = excluded.ended_at, fps = excluded.fps, \
-         frame_count = excluded.frame_count",
+         frame_count = excluded.frame_count, position = excluded.position",
         values![
             file,
             &finished.camera,
@@ -146,7 +152,8 @@ fn fold_finished(
             finished.started_at,
             finished.ended_at,
             finished.fps,
-            finished.frame_count
+            finished.frame_count,
+            event.position
         ],
     )?;
     // The newest recording of that name, unless it is older than the hint could be about.
@@ -154,8 +161,8 @@ fn fold_finished(
         session,
         "SELECT id, original_name FROM recordings WHERE (original_name = ?1 OR \
          substr(original_name, -length(?1) - 1) = '/' || ?1) AND trigger IS NULL \
-         ORDER BY id DESC LIMIT 1",
-        values![file],
+         AND (camera_id IS NULL OR camera_id = ?2) ORDER BY id DESC LIMIT 1",
+        values![file, &finished.camera],
         |row| Ok((row.int(0)?, row.text(1)?.to_owned())),
     )?;
     if let Some((id, name)) = known {
@@ -193,7 +200,7 @@ fn fold_sealed(
          position = excluded.position",
         values![
             id,
-            &crate::event::recording::printable_path(&sealed.sealed_path),
+            &printable_path(&sealed.sealed_path),
             name,
             sealed.size_bytes,
             &crate::base::ids::hex(&sealed.key_id),
@@ -216,19 +223,21 @@ fn fold_sealed(
     link(session, id)
 }
 
+/// Takes over what the newest message about this file said: of the recording's own camera, or of
+/// any when the path does not tell the camera.
 fn take_hint(session: &mut dyn Session, id: i64, name: &str) -> Result<(), StorageError> {
-    let file = crate::event::recording::file_key(name);
     // What the camera says of itself beats what a path pattern guesses.
     session.write(
-        "UPDATE recordings SET \
-         camera_id = (SELECT camera_id FROM recording_hints WHERE file = ?2), \
-         trigger = (SELECT trigger FROM recording_hints WHERE file = ?2), \
-         started_at = coalesce((SELECT started_at FROM recording_hints WHERE file = ?2), started_at), \
-         ended_at = coalesce((SELECT ended_at FROM recording_hints WHERE file = ?2), ended_at), \
-         fps = coalesce(fps, (SELECT fps FROM recording_hints WHERE file = ?2)), \
-         frame_count = coalesce(frame_count, (SELECT frame_count FROM recording_hints WHERE file = ?2)) \
-         WHERE id = ?1 AND EXISTS (SELECT 1 FROM recording_hints WHERE file = ?2)",
-        values![id, file],
+        "UPDATE recordings SET camera_id = hint.camera_id, trigger = hint.trigger, \
+         started_at = coalesce(hint.started_at, recordings.started_at), \
+         ended_at = coalesce(hint.ended_at, recordings.ended_at), \
+         fps = coalesce(recordings.fps, hint.fps), \
+         frame_count = coalesce(recordings.frame_count, hint.frame_count) \
+         FROM (SELECT h.* FROM recording_hints h JOIN recordings r ON r.id = ?1 \
+             WHERE h.file = ?2 AND (r.camera_id IS NULL OR h.camera_id = r.camera_id) \
+             ORDER BY h.position DESC LIMIT 1) AS hint \
+         WHERE recordings.id = ?1",
+        values![id, file_key(name)],
     )
 }
 
@@ -238,27 +247,56 @@ fn link(session: &mut dyn Session, id: i64) -> Result<(), StorageError> {
         "UPDATE recordings SET \
          event_id = (SELECT m.position FROM recording_motions m \
              WHERE m.camera_id = recordings.camera_id AND m.started_at <= recordings.ended_at \
+             AND m.started_at >= recordings.started_at - ?3 \
              AND coalesce(m.ended_at, m.started_at + ?2) >= recordings.started_at \
              ORDER BY m.started_at, m.position LIMIT 1), \
          detection_type = (SELECT m.detection FROM recording_motions m \
              WHERE m.camera_id = recordings.camera_id AND m.started_at <= recordings.ended_at \
+             AND m.started_at >= recordings.started_at - ?3 \
              AND coalesce(m.ended_at, m.started_at + ?2) >= recordings.started_at \
              AND m.detection IS NOT NULL ORDER BY m.started_at, m.position LIMIT 1) \
          WHERE id = ?1 AND started_at IS NOT NULL AND ended_at IS NOT NULL",
-        values![id, OPEN_MOTION_NS],
+        values![id, OPEN_MOTION_NS, LONGEST_NS],
     )
 }
 
-/// Links the recordings of a camera that a motion at `at` may belong to and that have none yet.
-fn link_camera(session: &mut dyn Session, camera: &str, at: i64) -> Result<(), StorageError> {
-    let open = crate::storage::all(
+/// Ends the camera's last motion that began before `at`, unless it has an end.
+fn end_motion(session: &mut dyn Session, camera: &str, at: i64) -> Result<(), StorageError> {
+    let open = first(
         session,
-        "SELECT id FROM recordings WHERE camera_id = ?1 AND event_id IS NULL \
-         AND started_at <= ?2 + ?3 AND ended_at >= ?2",
-        values![camera, at, OPEN_MOTION_NS],
+        "SELECT position, started_at, ended_at FROM recording_motions \
+         WHERE camera_id = ?1 AND started_at <= ?2 \
+         ORDER BY started_at DESC, position DESC LIMIT 1",
+        values![camera, at],
+        |row| Ok((row.int(0)?, row.int(1)?, row.opt_int(2)?)),
+    )?;
+    let Some((position, started_at, None)) = open else {
+        return Ok(());
+    };
+    session.write(
+        "UPDATE recording_motions SET ended_at = ?2 WHERE position = ?1",
+        values![position, at],
+    )?;
+    // Its length was a guess until now.
+    let guessed = started_at.saturating_add(OPEN_MOTION_NS);
+    link_camera(session, camera, started_at, at.max(guessed))
+}
+
+/// Links the recordings of a camera that a motion from `from` to `to` may belong to.
+fn link_camera(
+    session: &mut dyn Session,
+    camera: &str,
+    from: i64,
+    to: i64,
+) -> Result<(), StorageError> {
+    let touched = crate::storage::all(
+        session,
+        "SELECT id FROM recordings WHERE camera_id = ?1 AND started_at <= ?3 AND ended_at >= ?2 \
+         AND started_at >= ?2 - ?4",
+        values![camera, from, to, LONGEST_NS],
         |row| row.int(0),
     )?;
-    open.into_iter().try_for_each(|id| link(session, id))
+    touched.into_iter().try_for_each(|id| link(session, id))
 }
 
 pub(super) const VIEWS: &[View] = &[View {

@@ -19,6 +19,10 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
         let Event::WildlifeSighted(sighting) = &event.event else {
             continue;
         };
+        // A retained message repeats an old sighting at every connect; the fox came once.
+        if event.is_snapshot() {
+            continue;
+        }
         let bbox = sighting.bbox.map(|bbox| format!("{bbox:?}"));
         session.write(
             "INSERT INTO wildlife_sightings (id, at, species, threat, confidence, camera_id, bbox, \

@@ -440,7 +440,16 @@ fn map_error(error: &rusqlite::Error) -> StorageError {
         return StorageError::Sql(text);
     };
     match code {
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StorageError::Busy(text),
+        ErrorCode::DatabaseBusy
+        | ErrorCode::DatabaseLocked
+        | ErrorCode::FileLockingProtocolFailed => StorageError::Busy(text),
+        // The WAL's index could not grow: the one full disk that SQLite reports as an I/O error.
+        _ if error
+            .sqlite_error()
+            .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE) =>
+        {
+            StorageError::Full(text)
+        }
         ErrorCode::DiskFull => StorageError::Full(text),
         ErrorCode::SystemIoFailure => StorageError::Io(text),
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StorageError::Corrupt(text),

@@ -11,7 +11,7 @@ use crate::event::{Envelope, Flags, NewEvent};
 use crate::event_log::Ledger;
 use crate::event_log::dedupe::{DELIVERY_WINDOW, IdVerdict};
 use crate::read_model::Projection;
-use crate::storage::sqlite::SqliteSession;
+use crate::storage::sqlite::{Database, SqliteSession};
 use crate::storage::{Disposition, Session, StorageError};
 use crate::values;
 
@@ -53,12 +53,10 @@ impl Writer {
                     self.settle(batch)?;
                 }
                 Command::Rebuild(reply) => {
-                    let outcome = rebuild::rebuild(
-                        &mut self.database,
-                        self.options.projections,
-                        &mut |_, _, _| {},
-                    );
-                    let _ = reply.send(outcome);
+                    // On an error the reply is dropped with the writer: half-folded tables must
+                    // not take new events, and the next start resumes where this one stopped.
+                    let folded = self.rebuild()?;
+                    let _ = reply.send(folded);
                 }
                 Command::Barrier(reply) => {
                     let _ = reply.send(());
@@ -67,6 +65,28 @@ impl Writer {
         }
         // Best effort: the WAL is as durable as the database.
         let _ = self.database.checkpoint_whole();
+        Ok(())
+    }
+
+    /// Folds the whole log again.
+    fn rebuild(&mut self) -> Result<u64, WriterError> {
+        let projections = self.options.projections;
+        self.patiently(|database| rebuild::reset_all(database, projections))?;
+        self.patiently(|database| rebuild::catch_up(database, projections, &mut |_, _, _| {}))?;
+        Ok(self.ledger.head() as u64)
+    }
+
+    /// Does what can be taken up again where it failed, for as long as waiting helps.
+    fn patiently(
+        &mut self,
+        work: impl Fn(&mut Database) -> Result<(), StorageError>,
+    ) -> Result<(), WriterError> {
+        while let Err(error) = work(&mut self.database) {
+            tracing::warn!(%error, "cannot rebuild");
+            if error.disposition() != Disposition::Retry || self.shutdown.wait(RETRY_PAUSE) {
+                return Err(error.into());
+            }
+        }
         Ok(())
     }
 
@@ -100,11 +120,15 @@ impl Writer {
         }
         let mut care = Care::Together;
         let mut reopened = false;
+        let mut stale = false;
         let receipts = loop {
-            let error = match self.transact(&batch, care) {
+            // Reading the ledger again can fail as any statement can, and deserves the same patience.
+            let ready = if stale { self.reload() } else { Ok(()) };
+            let error = match ready.and_then(|()| self.transact(&batch, care)) {
                 Ok(receipts) => break receipts,
                 Err(error) => error,
             };
+            stale = true;
             self.telemetry.batches_retried.add_one();
             match error.disposition() {
                 Disposition::Park if care == Care::Together => care = Care::OneByOne,
@@ -121,11 +145,15 @@ impl Writer {
                 }
                 Disposition::Park | Disposition::Halt => return Err(error.into()),
             }
-            self.ledger = Ledger::load(&mut self.database.snapshot()?)?;
         };
         self.head.set(self.ledger.head());
         self.telemetry.batches_committed.add_one();
         self.answer(batch, receipts);
+        Ok(())
+    }
+
+    fn reload(&mut self) -> Result<(), StorageError> {
+        self.ledger = Ledger::load(&mut self.database.snapshot()?)?;
         Ok(())
     }
 

@@ -142,7 +142,7 @@ pub enum WriterError {
 
 enum Command {
     Submit(Box<Submission>),
-    Rebuild(Sender<Result<u64, StorageError>>),
+    Rebuild(Sender<u64>),
     Barrier(Sender<()>),
 }
 
@@ -210,7 +210,7 @@ impl Handle {
         self.commands
             .send(Command::Rebuild(reply))
             .map_err(|_| WriterError::Stopped)?;
-        Ok(answer.recv().map_err(|_| WriterError::Stopped)??)
+        answer.recv().map_err(|_| WriterError::Stopped)
     }
 
     /// Position of the last durable event.

@@ -32,6 +32,13 @@ pub fn catch_up(
         &[],
         |row| Ok((row.text(0)?.to_owned(), row.int(1)?, row.int(2)?)),
     )?;
+    // A projection that this program does not fold falls behind from here on. Without its row it is
+    // folded anew, should a later program have it again.
+    for (name, ..) in &known {
+        if !projections.iter().any(|projection| projection.name == name) {
+            session.write("DELETE FROM projections WHERE name = ?1", values![name])?;
+        }
+    }
     let mut lagging: Vec<(Projection, i64)> = Vec::new();
     for projection in projections {
         let checkpoint = known
@@ -49,24 +56,13 @@ pub fn catch_up(
     fold_lagging(database, &mut lagging, head, progress)
 }
 
-/// Empties every projection and folds the whole log; the number of events folded.
-pub fn rebuild(
-    database: &mut Database,
-    projections: &[Projection],
-    progress: Progress<'_>,
-) -> Result<u64, StorageError> {
+/// Empties every projection; [`catch_up`] then folds the whole log.
+pub fn reset_all(database: &mut Database, projections: &[Projection]) -> Result<(), StorageError> {
     let mut session = database.begin()?;
     for projection in projections {
         reset(&mut session, projection)?;
     }
-    let head = head(&mut session)?;
-    session.commit()?;
-    let mut lagging: Vec<_> = projections
-        .iter()
-        .map(|projection| (*projection, 0))
-        .collect();
-    fold_lagging(database, &mut lagging, head, progress)?;
-    Ok(head as u64)
+    session.commit()
 }
 
 fn reset(session: &mut dyn Session, projection: &Projection) -> Result<(), StorageError> {
