@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::base::clock::{Clock, UnixNanos};
 use crate::base::lock::{FolderLock, LockError};
@@ -45,8 +45,10 @@ pub struct Plan {
     pub folder: PathBuf,
     /// The site's name, part of every client id.
     pub site: String,
-    /// The broker.
+    /// The broker; its address is not used when the small one is started.
     pub broker: Broker,
+    /// Starts the small loopback broker on this port, or on a free one.
+    pub own_broker: Option<u16>,
     /// Topic filters of each family.
     pub filters: Vec<(Family, Vec<String>)>,
     /// How topics and payloads are read.
@@ -73,6 +75,9 @@ pub enum StartError {
     /// The control socket.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// The small broker.
+    #[error(transparent)]
+    Broker(#[from] broker::BindError),
     /// No threads to be had.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
@@ -112,7 +117,15 @@ pub struct Running {
     state: Arc<State>,
     clock: Clock,
     folder: PathBuf,
+    broker: Broker,
+    signals: Signals,
     _lock: FolderLock,
+}
+
+#[derive(Debug)]
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
 }
 
 #[derive(Debug)]
@@ -210,15 +223,35 @@ pub fn start(
         sabotage: plan.sabotage,
     };
     let runtime = edge()?;
-    let families = subscribe(
-        &runtime,
-        &cancel,
-        &shared,
-        &plan.broker,
-        &plan.site,
-        plan.filters,
-        &started.sessions,
-    );
+    let signals = {
+        let _inside = runtime.enter();
+        Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        }
+    };
+    let mut address = plan.broker;
+    if let Some(port) = plan.own_broker {
+        let small = runtime.block_on(broker::bind_near(port, &broker::Options::default()))?;
+        address.host = small.address().ip().to_string();
+        address.port = small.address().port();
+        runtime.spawn(broker::serve(small, cancel.clone()));
+    }
+    // The small broker keeps no session between two runs, and nothing is lost by that.
+    let forgets = plan.own_broker.is_some();
+    let mut families = Vec::new();
+    for (family, filters) in plan.filters {
+        let known_session = started
+            .sessions
+            .iter()
+            .find(|(name, ..)| name == family.name() && !forgets)
+            .map(|(_, uuid, filters)| (*uuid, filters.clone()));
+        let link = RumqttLink::new(&address, &client_id(&plan.site, family));
+        let subscription = Subscription { family, filters, known_session, broker_forgets: forgets };
+        let subscriber = Subscriber::new(shared.clone(), subscription, link);
+        families.push((family, subscriber.health()));
+        runtime.spawn(subscriber.run(cancel.clone()));
+    }
     let state = Arc::new(State {
         started_at,
         telemetry,
@@ -244,32 +277,10 @@ pub fn start(
         state,
         clock,
         folder: plan.folder,
+        broker: address,
+        signals,
         _lock: lock,
     })
-}
-
-fn subscribe(
-    runtime: &Runtime,
-    cancel: &CancellationToken,
-    shared: &mqtt::Shared,
-    broker: &Broker,
-    site: &str,
-    filters: Vec<(Family, Vec<String>)>,
-    sessions: &[(String, Uuid, String)],
-) -> Vec<(Family, Arc<Mutex<Health>>)> {
-    let mut families = Vec::new();
-    for (family, filters) in filters {
-        let known_session = sessions
-            .iter()
-            .find(|(name, ..)| name == family.name())
-            .map(|(_, uuid, filters)| (*uuid, filters.clone()));
-        let link = RumqttLink::new(broker, &client_id(site, family));
-        let subscription = Subscription { family, filters, known_session };
-        let subscriber = Subscriber::new(shared.clone(), subscription, link);
-        families.push((family, subscriber.health()));
-        runtime.spawn(subscriber.run(cancel.clone()));
-    }
-    families
 }
 
 /// The fixed client id of a family's session.
@@ -305,9 +316,9 @@ impl Running {
         self.runtime.block_on(future)
     }
 
-    /// Serves the small broker until the daemon stops.
-    pub fn serve_broker(&self, listener: broker::Listener) {
-        self.runtime.spawn(broker::serve(listener, self.cancel.clone()));
+    /// The broker that the daemon listens to.
+    pub const fn broker(&self) -> &Broker {
+        &self.broker
     }
 
     /// Whether every family is connected and subscribed.
@@ -315,24 +326,22 @@ impl Running {
         self.status().families.values().all(|health| health.connected)
     }
 
-    /// Waits up to `pause`; true when the daemon must end because its writer gave up.
-    pub fn has_failed(&self, pause: Duration) -> bool {
+    /// Waits until somebody asks for the end (SIGINT, SIGTERM) or the writer gives up; none when
+    /// `patience` ran out before.
+    pub fn ending(&mut self, patience: Option<Duration>) -> Option<Ending> {
+        let (signals, cancel) = (&mut self.signals, &self.cancel);
         self.runtime.block_on(async {
-            tokio::time::timeout(pause, self.cancel.cancelled()).await.is_ok()
-        })
-    }
-
-    /// Waits until somebody asks for the end (SIGINT, SIGTERM) or the writer gives up.
-    pub fn wait_for_signal(&self) -> std::io::Result<Ending> {
-        use tokio::signal::unix::{SignalKind, signal};
-        self.runtime.block_on(async {
-            let mut interrupt = signal(SignalKind::interrupt())?;
-            let mut terminate = signal(SignalKind::terminate())?;
-            Ok(tokio::select! {
-                _ = interrupt.recv() => Ending::Interrupted,
-                _ = terminate.recv() => Ending::Terminated,
-                () = self.cancel.cancelled() => Ending::WriterGaveUp,
-            })
+            let ending = async {
+                tokio::select! {
+                    _ = signals.interrupt.recv() => Ending::Interrupted,
+                    _ = signals.terminate.recv() => Ending::Terminated,
+                    () = cancel.cancelled() => Ending::WriterGaveUp,
+                }
+            };
+            match patience {
+                None => Some(ending.await),
+                Some(patience) => tokio::time::timeout(patience, ending).await.ok(),
+            }
         })
     }
 

@@ -81,6 +81,8 @@ pub struct Subscription {
     pub filters: Vec<String>,
     /// The session that the database knows, and the filters subscribed in it.
     pub known_session: Option<(Uuid, String)>,
+    /// The broker is known to keep no session between two runs, so that none can be lost.
+    pub broker_forgets: bool,
 }
 
 /// The running task of one family.
@@ -205,7 +207,12 @@ impl<L: Link> Subscriber<L> {
     /// filter that is only asked for must not count: after a crash nobody would ask again.
     async fn open_session(&mut self, uuid: Uuid) {
         let family = self.subscription.family.name();
-        let opening = SessionOpening { family, uuid, filters: self.subscribed.clone() };
+        let opening = SessionOpening {
+            family,
+            uuid,
+            filters: self.subscribed.clone(),
+            replaces_lost: !self.subscription.broker_forgets,
+        };
         self.submit(Submission { opening: Some(opening), ..Submission::default() }, None).await;
     }
 
