@@ -11,7 +11,7 @@
 //! second one), and the memory is bounded by [`WINDOW_CHUNKS`]. The last sync covers the whole
 //! file and comes before the last comparison.
 //!
-//! On a virtual disk that moves 2.6 GB/s in both directions together, 1 GiB was sealed at 0.72 to
+//! On a virtual disk that moves 2.6 GB/s in both directions together, 1 GiB was sealed at 0.71 to
 //! 0.77 of the speed of `cp` and fsync (`benches/seal.rs`): the device, which has to move every
 //! byte twice, is the limit. Reading back from the page cache would be faster and prove less.
 //!
