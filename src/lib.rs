@@ -8,3 +8,5 @@ pub mod event_log;
 pub mod read_model;
 
 pub mod writer;
+
+pub mod cli;

@@ -3,5 +3,6 @@
 pub mod clock;
 pub mod fsutil;
 pub mod ids;
+pub mod lock;
 pub mod shutdown;
 pub mod telemetry;
