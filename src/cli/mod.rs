@@ -11,8 +11,13 @@ pub mod table;
 pub mod term;
 pub mod when;
 
+pub mod check;
+pub mod dead_letters;
 pub mod query;
+pub mod rebuild;
 pub mod sql;
+pub mod status;
+pub mod tail;
 
 use std::io::{IsTerminal as _, Read, Write};
 use std::path::PathBuf;
@@ -75,10 +80,20 @@ pub struct Global {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Is all well?
+    Status(status::Args),
+    /// Show the event log, as it grows
+    Tail(tail::Args),
     /// Ask the tables: events, sensors, recordings …
     Query(query::Args),
     /// Ask any question in SQL, read-only
     Sql(sql::Args),
+    /// Fold every table again from the event log, or prove that it would be the same
+    Rebuild(rebuild::Args),
+    /// Check the database and the recordings folder
+    Check(check::Args),
+    /// What could not be decoded or folded
+    DeadLetters(dead_letters::Args),
 }
 
 /// What a verb works with: all that it would otherwise fetch from the process.
@@ -156,8 +171,13 @@ pub fn run(cli: &Cli) -> Result<(), CliError> {
 
 fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> {
     match verb {
+        Verb::Status(args) => status::run(args, context),
+        Verb::Tail(args) => tail::run(args, context),
         Verb::Query(args) => query::run(args, context),
         Verb::Sql(args) => sql::run(args, context),
+        Verb::Rebuild(args) => rebuild::run(args, context),
+        Verb::Check(args) => check::run(args, context),
+        Verb::DeadLetters(args) => dead_letters::run(args, context),
     }
 }
 

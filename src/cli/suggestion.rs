@@ -13,7 +13,7 @@ pub fn closest<'c>(typed: &str, candidates: impl IntoIterator<Item = &'c str>) -
         .map(|(_, candidate)| candidate)
 }
 
-/// `; did you mean \`events\`?`, or nothing.
+/// The question to end a message with, or nothing.
 pub fn hint<'c>(typed: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
     closest(typed, candidates).map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }

@@ -69,6 +69,19 @@ pub fn rebuild(
     Ok(head as u64)
 }
 
+/// The same for a database that no writer has open; the caller holds the folder's lock.
+pub fn rebuild_at_rest(
+    options: &super::Options,
+    progress: Progress<'_>,
+) -> Result<u64, super::WriterError> {
+    let mut database = super::open(options)?;
+    migrate::migrate(&mut database, migrate::SQLITE, options.clock.now())?;
+    let events = rebuild(&mut database, options.projections, progress)?;
+    // Best effort: the WAL is as durable as the database.
+    let _ = database.checkpoint_whole();
+    Ok(events)
+}
+
 fn reset(session: &mut dyn Session, projection: &Projection) -> Result<(), StorageError> {
     projection.clear(session)?;
     session.write(
