@@ -1,6 +1,5 @@
 //! `nightjar init`: a data folder with key and configuration.
 
-use std::io::Write as _;
 
 use super::exit::{CliError, Exit};
 use super::{Context, setup};

@@ -1,6 +1,6 @@
 //! `nightjar publish`: one message to the broker, without other tools.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::time::Duration;
 
 use super::exit::{CliError, Exit};

@@ -1,6 +1,5 @@
 //! `nightjar replay`: fixture streams, through the broker or straight into the log.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;

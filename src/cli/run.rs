@@ -2,10 +2,15 @@
 
 use std::io::IsTerminal as _;
 
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
 use super::exit::{CliError, Exit};
 use super::{Context, setup};
 use crate::app::{self, Ending};
-use crate::config::LogFormat;
+use crate::config::{LogFormat, LogLevel};
 use crate::vault::key::forbid_core_dumps;
 
 /// Options of `run`.
@@ -55,18 +60,49 @@ pub fn run(_args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
 }
 
 fn log_to_stderr(context: &Context<'_>, log: &crate::config::Log) {
-    let level = match context.global.verbose {
-        0 => log.level.to_string(),
-        1 => "debug".into(),
-        _ => "trace".into(),
+    let level = match (context.global.verbose, log.level) {
+        (0, LogLevel::Error) => "error",
+        (0, LogLevel::Warn) => "warn",
+        (0, LogLevel::Info) => "info",
+        (1, _) | (0, LogLevel::Debug) => "debug",
+        _ => "trace",
     };
-    let filter = tracing_subscriber::EnvFilter::new(format!("{level},rumqttc=warn"));
-    let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // journald and the like have their own times.
-    let installed = match log.format {
-        LogFormat::Plain => format.without_time().with_ansi(false).try_init(),
-        LogFormat::Pretty => format.with_ansi(std::io::stderr().is_terminal()).try_init(),
+    let filter = EnvFilter::new(format!("{level},rumqttc=warn"));
+    let layer = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let under_journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    // Only a second run inside one process finds a subscriber there already; it is as good.
+    let _ = match log.format {
+        LogFormat::Json => layer.json().try_init(),
+        LogFormat::Text => layer.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Auto if !under_journal => {
+            layer.with_ansi(std::io::stderr().is_terminal()).try_init()
+        }
+        LogFormat::Auto | LogFormat::Journal => layer.event_format(JournalLine).try_init(),
     };
-    // Only a second run inside one process, as in tests, finds one there already.
-    let _ = installed;
+}
+
+/// A line as systemd's journal wants it: priority prefix (sd-daemon(3)), no time.
+struct JournalLine;
+
+impl<S, N> FormatEvent<S, N> for JournalLine
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &tracing::Event<'_>,
+    ) -> std::fmt::Result {
+        let priority = match *event.metadata().level() {
+            tracing::Level::ERROR => 3,
+            tracing::Level::WARN => 4,
+            tracing::Level::INFO => 6,
+            tracing::Level::DEBUG | tracing::Level::TRACE => 7,
+        };
+        write!(writer, "<{priority}>")?;
+        context.field_format().format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
 }

@@ -1,13 +1,13 @@
 //! From configuration to plan: what `up`, `run`, `init`, `replay` and `publish` have in common.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::exit::{CliError, Exit};
-use super::{Context, folder};
+use super::{Context, Global, folder};
 use crate::app::{Plan, StartError, Status};
 use crate::base::{fsutil, ids};
-use crate::config::{self, Config, ConfigError, Loaded, Override, Sources};
+use crate::config::{self, Config, ConfigError, Loaded, Origin, Override, Sources};
 use crate::decode::Rules;
 use crate::decode::topic::{Family, Topic, TopicFilter, check_disjoint};
 use crate::ingest::control::{self, Ask};
@@ -28,14 +28,25 @@ const FOLDER_KEY: &str = "storage.key";
 pub(super) fn load(context: &Context<'_>) -> Result<Loaded, CliError> {
     let own = context.folder.join(FOLDER_CONFIG);
     let explicit = context.global.config.clone().or_else(|| own.exists().then_some(own));
-    load_with(context, explicit.as_deref(), context.global.dir.as_deref())
+    load_with(explicit.as_deref(), context.global.dir.as_deref())
+}
+
+/// The data folder that the configuration names, if it names one.
+pub(super) fn configured_folder(global: &Global) -> Result<Option<PathBuf>, CliError> {
+    // A broken configuration of the system must not keep anybody from reading.
+    match load_with(global.config.as_deref(), None) {
+        Ok(loaded) if *loaded.origin("storage.data_dir") == Origin::Default => Ok(None),
+        Ok(loaded) => Ok(Some(loaded.config.storage.data_dir)),
+        Err(error) if global.config.is_some() => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Loads the configuration of a data folder.
 pub(super) fn load_folder(folder: &Path, context: &mut Context<'_>) -> Result<Config, CliError> {
     let own = folder.join(FOLDER_CONFIG);
     let explicit = context.global.config.clone().unwrap_or(own);
-    let loaded = load_with(context, Some(&explicit), Some(folder))?;
+    let loaded = load_with(Some(&explicit), Some(folder))?;
     warn(context, &loaded);
     Ok(loaded.config)
 }
@@ -48,7 +59,6 @@ pub(super) fn warn(context: &mut Context<'_>, loaded: &Loaded) {
 }
 
 fn load_with(
-    _context: &Context<'_>,
     explicit: Option<&Path>,
     data_dir: Option<&Path>,
 ) -> Result<Loaded, CliError> {
@@ -225,7 +235,7 @@ fn recordings(config: &Config, folder: &Path) -> Result<Option<recordings::Optio
     if !config.recordings.enabled {
         return Ok(None);
     }
-    let recordings = config.recordings.clone();
+    let settings = config.recordings.clone();
     let watched = config.recordings_folder();
     make_folder(&watched).map_err(|error| {
         CliError::new(Exit::CannotCreate, format!("cannot make {}: {error}", watched.display()))
@@ -236,11 +246,11 @@ fn recordings(config: &Config, folder: &Path) -> Result<Option<recordings::Optio
         key: KeyOptions { key_file: config.vault.key_file.clone(), ..KeyOptions::default() },
         key_environment: KeyEnvironment::from_variables(|name| std::env::var_os(name)),
         admission: AdmissionOptions {
-            reserve_bytes: recordings.reserve.bytes(),
-            max_bytes: recordings.max_file.bytes(),
+            reserve_bytes: settings.reserve.bytes(),
+            size_cap_bytes: settings.max_file.bytes(),
         },
-        scan_every: recordings.scan_every.to_std(),
-        place: Box::new(move |path| recordings.matches(path)),
+        scan_every: settings.scan_every.to_std(),
+        place: recordings::Place(Box::new(move |path| settings.matches(path))),
     }))
 }
 

@@ -9,6 +9,7 @@
 //! and loses nothing; on an I/O error it reopens the database once, then gives up loudly.
 
 mod batch;
+pub mod check;
 pub mod rebuild;
 pub mod sabotage;
 

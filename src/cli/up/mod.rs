@@ -7,7 +7,6 @@
 mod night;
 mod summary;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,6 @@ use super::exit::{CliError, Exit};
 use super::{Context, setup, tail};
 use crate::app::{self, DATABASE, Ending, Running};
 use crate::base::fsutil;
-use crate::event_log::read::EventReader;
 use crate::storage::sqlite::Database;
 
 /// The small broker's port, if it is free.
@@ -26,8 +24,6 @@ const FOLDER: &str = "nightjar-data";
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often live lines are looked for.
 const LIVE_PAUSE: Duration = Duration::from_millis(150);
-/// Events read at a time for live lines.
-const LIVE_EVENTS: i64 = 500;
 
 /// Options of `up`.
 #[derive(Debug, clap::Args)]
@@ -55,6 +51,7 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
     let folder = context.global.dir.clone().unwrap_or_else(|| PathBuf::from(FOLDER));
+    context.folder.clone_from(&folder);
     setup::initialise(&folder, context)?;
     let config = setup::load_folder(&folder, context)?;
     let mut plan = setup::plan(&config, &folder)?;
@@ -114,7 +111,7 @@ fn show(
         return Ok(None);
     }
     invite(context, running)?;
-    live(context, running, &mut reader)
+    live(context, running)
 }
 
 fn wait_connected(running: &mut Running) -> Result<Option<Ending>, CliError> {
@@ -157,25 +154,15 @@ fn invite(context: &mut Context<'_>, running: &Running) -> Result<(), CliError> 
 fn live(
     context: &mut Context<'_>,
     running: &mut Running,
-    database: &mut Database,
 ) -> Result<Option<Ending>, CliError> {
-    let mut events = EventReader::new();
-    let mut position = running.writer().head();
+    let mut news = tail::Live::begin(running.writer().head(), context)?;
     loop {
         if let Some(ending) = running.ending(Some(LIVE_PAUSE)) {
             writeln!(context.out)?;
             return Ok(Some(ending));
         }
-        while running.writer().head() > position {
-            let mut session = database.snapshot()?;
-            let news = events.after(&mut session, position, LIVE_EVENTS)?;
-            drop(session);
-            let Some(last) = news.last() else { break };
-            position = last.position;
-            for event in &news {
-                tail::print_line(context, event)?;
-            }
-            context.out.flush()?;
+        if running.writer().head() > news.position() {
+            news.print(context)?;
         }
     }
 }

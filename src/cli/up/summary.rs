@@ -1,6 +1,5 @@
 //! What a person wants to know after a night: what happened, how things are, what went wrong.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use crate::base::clock::local;
@@ -62,7 +61,8 @@ fn headline(context: &mut Context<'_>, session: &mut SqliteSession<'_>) -> Resul
             (Some(from), Some(to)) => format!(", moments from {} to {}", local(from), local(to)),
             _ => String::new(),
         };
-        let line = context.screen.paint(Ink::Heading, &format!("{events} events in the log"));
+        let events = format!("{events} events in the log");
+        let line = context.screen.paint(Ink::Heading, &events);
         writeln!(context.out, "{line}{span}")?;
     }
     Ok(())
@@ -148,7 +148,8 @@ fn alarms(context: &mut Context<'_>, session: &mut SqliteSession<'_>) -> Result<
     heading(context, "Alerts, newest first")?;
     for (at, severity, message) in rows {
         let ink = if severity >= 5 { Ink::Worst } else { Ink::Bad };
-        let message = context.screen.paint(ink, &visible(&message));
+        let message = visible(&message);
+        let message = context.screen.paint(ink, &message);
         writeln!(context.out, "  {}  {message}", local(at))?;
     }
     Ok(())
@@ -197,7 +198,8 @@ fn trouble(context: &mut Context<'_>, session: &mut SqliteSession<'_>) -> Result
     )?;
     heading(context, "Undecodable, kept raw (nightjar dead-letters list)")?;
     for (count, reason, topic) in rows {
-        let topic = context.screen.paint(Ink::Faint, &visible(&topic));
+        let topic = visible(&topic);
+        let topic = context.screen.paint(Ink::Faint, &topic);
         writeln!(context.out, "{count:>7}  {}  {topic}", visible(&reason))?;
     }
     Ok(())
