@@ -9,7 +9,9 @@
 //! `config/nightjar.toml` shows it (a test compares); a secret is never shown, neither in messages
 //! nor by `Debug`; no key exists twice.
 
+mod check;
 mod clip_names;
+mod files;
 mod load;
 mod origin;
 mod render;
@@ -20,6 +22,7 @@ mod suggestion;
 #[cfg(test)]
 mod tests;
 mod time_zone;
+mod tree;
 pub mod units;
 mod validate;
 

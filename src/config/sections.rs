@@ -114,7 +114,7 @@ impl From<Durability> for sqlite::Durability {
 pub struct Mqtt {
     /// Host name or address of the broker.
     pub host: String,
-    /// Its port.
+    /// Port of the broker.
     #[schemars(range(min = 1, max = 65_535))]
     pub port: u16,
     /// Unix socket of the broker; takes the place of host and port.

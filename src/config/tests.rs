@@ -388,7 +388,7 @@ fn values_out_of_range_say_the_range() {
 fn keys_that_contradict_each_other_are_told_at_the_place_of_one() {
     refused(
         "mqtt.max_packet = '128 MiB'",
-        "1:1: `mqtt.max_packet` is 128 MiB, but `mqtt.receive_hard_cap` only 64 MiB; raise the cap",
+        "1:6: `mqtt.max_packet` is 128 MiB, but `mqtt.receive_hard_cap` only 64 MiB; raise the cap",
     );
     refused(
         "[mqtt]\npublish_prefix = 'vigilar/nightjar'",
@@ -538,7 +538,7 @@ fn a_password_file_that_is_no_good_is_told() {
     let empty = "pw: `mqtt.password` must have 1 to 65535 bytes; to do without, leave it out";
     assert_eq!(house.error(), empty);
     house.file("conf.d/a.toml", "mqtt.password = 'hunter2'");
-    let both = "conf.d/a.toml:1:1: `mqtt.password` and `mqtt.password_file` (nightjar.toml:3) are \
+    let both = "conf.d/a.toml:1:6: `mqtt.password` and `mqtt.password_file` (nightjar.toml:3) are \
                 both set; leave one out";
     assert_eq!(house.error(), both);
 }

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::secret::Secret;
 use super::sections::{Config, Filters, Mqtt, Recordings};
 use super::units::{Duration, Size};
 
@@ -136,7 +137,7 @@ fn mqtt(mqtt: &Mqtt, complaints: &mut Vec<Complaint>) {
         ));
     }
     let username = mqtt.username.as_deref();
-    let password = mqtt.password.as_ref().map(|password| password.expose());
+    let password = mqtt.password.as_ref().map(Secret::expose);
     for (key, text) in [("mqtt.username", username), ("mqtt.password", password)] {
         if text.is_some_and(|text| text.is_empty() || text.len() > MQTT_TEXT_MAX_BYTES) {
             complaints.push((
@@ -257,7 +258,7 @@ fn recordings(recordings: &Recordings, complaints: &mut Vec<Complaint>) {
     range("recordings.scan_every", scan_every, &SCAN_EVERY, complaints);
 }
 
-fn range<T: PartialOrd + std::fmt::Display>(
+fn range<T: Copy + PartialOrd + std::fmt::Display>(
     key: &'static str,
     value: T,
     allowed: &RangeInclusive<T>,
