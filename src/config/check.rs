@@ -58,34 +58,32 @@ pub(super) fn found(value: &toml::Value, secret: bool) -> String {
     }
 }
 
+/// "unknown key …" with the key that was probably meant: a sibling, a path, or a namesake elsewhere.
 pub(super) fn unknown_key(section: &str, name: &str) -> String {
     let keys = schema::keys();
     if section.is_empty() {
-        let sections = keys.iter().map(Key::section);
         let message = format!("unknown section or key `{name}`");
-        if let Some(section) = suggestion::nearest(name, sections) {
-            return format!("{message}; did you mean `[{section}]`?");
-        }
-        return format!("{message}{}", same_name(name));
+        let sections = keys.iter().map(Key::section);
+        return match suggestion::nearest(name, sections) {
+            Some(section) => format!("{message}; did you mean `[{section}]`?"),
+            None => format!("{message}{}", elsewhere(name, name)),
+        };
     }
     let message = format!("unknown key `{section}.{name}`");
     let siblings = keys.iter().filter(|key| key.section() == section);
-    let siblings: Vec<_> = siblings.map(Key::name).collect();
-    match suggestion::nearest(name, siblings) {
+    match suggestion::nearest(name, siblings.map(Key::name)) {
         Some(known) => format!("{message}; did you mean `{section}.{known}`?"),
-        None => match suggestion::did_you_mean(
-            &format!("{section}.{name}"),
-            keys.iter().map(|key| key.path.as_str()),
-        ) {
-            hint if hint.is_empty() => format!("{message}{}", same_name(name)),
-            hint => format!("{message}{hint}"),
-        },
+        None => format!("{message}{}", elsewhere(&format!("{section}.{name}"), name)),
     }
 }
 
-/// A hint to a key that has this name in another section.
-fn same_name(name: &str) -> String {
+/// A hint to a key that is called `name` in another section, or whose path is near `path`.
+fn elsewhere(path: &str, name: &str) -> String {
     let mut keys = schema::keys().iter();
-    keys.find(|key| key.name() == name)
-        .map_or_else(String::new, |key| format!("; did you mean `{}`?", key.path))
+    let paths = schema::keys().iter().map(|key| key.path.as_str());
+    let known = keys.find(|key| key.name() == name);
+    known
+        .map(|key| key.path.as_str())
+        .or_else(|| suggestion::nearest(path, paths))
+        .map_or_else(String::new, |known| format!("; did you mean `{known}`?"))
 }

@@ -51,12 +51,10 @@ fn conf_d(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(names.into_iter().map(|name| folder.join(name)).collect())
 }
 
+/// The file or folder `path` cannot be read.
 pub(super) fn unreadable(path: &Path, error: &io::Error) -> Problem {
     let message = format!("cannot read {}: {error}", path.display());
-    Problem {
-        origin: None,
-        message,
-    }
+    Problem::new(None, &message)
 }
 
 /// The text of a file of at most `bytes_max` bytes, and its mode.

@@ -28,8 +28,8 @@ pub const SYSTEM_DIR: &str = "/etc/nightjar";
 
 /// Largest configuration file; the reference has some 10 KiB.
 const FILE_MAX_BYTES: u64 = 1 << 20;
-/// Largest file with a secret: MQTT's longest password.
-const SECRET_MAX_BYTES: u64 = 65_535;
+/// Largest file with a secret: MQTT's longest password and a line end.
+const SECRET_MAX_BYTES: u64 = 65_537;
 /// Most syntax errors told per file; the later ones follow from the first.
 const SYNTAX_ERRORS_MAX: usize = 3;
 
@@ -157,7 +157,10 @@ impl Layers {
     fn read_table(&mut self, table: &DeTable<'_>, section: &str, place: &dyn Fn(usize) -> Origin) {
         for (name, value) in table {
             let dot = if section.is_empty() { "" } else { "." };
-            let path = format!("{section}{dot}{}", name.get_ref());
+            // A dot inside quotes does not part a section from a key.
+            let dotted = name.get_ref().contains('.');
+            let quote = if dotted { "\"" } else { "" };
+            let path = format!("{section}{dot}{quote}{}{quote}", name.get_ref());
             let name_at = place(name.span().start);
             let value_at = place(value.span().start);
             if let Some(key) = schema::key(&path) {
@@ -166,8 +169,9 @@ impl Layers {
                     Err(message) => self.problems.push(Problem::at(&value_at, message)),
                 }
             } else if !schema::is_section(&path) {
-                self.problems
-                    .push(Problem::at(&name_at, unknown_key(section, name.get_ref())));
+                let name = path.strip_prefix(section).unwrap_or(&path);
+                let message = unknown_key(section, name.trim_start_matches('.'));
+                self.problems.push(Problem::at(&name_at, message));
             } else if let DeValue::Table(inner) = value.get_ref() {
                 self.read_table(inner, &path, place);
             } else {
@@ -261,7 +265,12 @@ impl Layers {
         let Some((toml::Value::String(path), file_origin)) =
             self.values.get(PASSWORD_FILE).cloned()
         else {
-            return self.warn_about_mode(written.as_ref());
+            if let Some(Origin::File { path, .. }) = &written
+                && let Some(mode) = self.modes.get(path).copied()
+            {
+                self.warn_if_open(path, mode);
+            }
+            return;
         };
         if let Some(origin) = written {
             let message = format!(
@@ -289,14 +298,6 @@ impl Layers {
         self.set(key, toml::Value::String(line.to_owned()), &origin, None);
     }
 
-    fn warn_about_mode(&mut self, written: Option<&Origin>) {
-        if let Some(Origin::File { path, .. }) = written
-            && let Some(mode) = self.modes.get(path).copied()
-        {
-            self.warn_if_open(&path.clone(), mode);
-        }
-    }
-
     fn warn_if_open(&mut self, path: &Path, mode: u32) {
         if mode & 0o077 != 0 {
             let path = path.display();
@@ -308,16 +309,13 @@ impl Layers {
     }
 
     fn finish(mut self, sources: &Sources) -> Result<Loaded, ConfigError> {
-        let defaults = if self.values.contains_key(DATA_DIR) {
-            Config::default()
-        } else {
-            let mut config = Config::default();
+        let mut defaults = Config::default();
+        if !self.values.contains_key(DATA_DIR) {
             match default_data_dir(sources) {
-                Ok(folder) => config.storage.data_dir = folder,
+                Ok(folder) => defaults.storage.data_dir = folder,
                 Err(problem) => self.problems.push(problem),
             }
-            config
-        };
+        }
         if !self.problems.is_empty() {
             let problems = self.problems;
             return Err(ConfigError { problems });
@@ -393,8 +391,8 @@ fn default_data_dir(sources: &Sources) -> Result<PathBuf, Problem> {
     let data = absolute("XDG_DATA_HOME").map(Path::to_owned);
     data.or_else(|| Some(absolute("HOME")?.join(".local/share")))
         .map(|data| data.join("nightjar"))
-        .ok_or_else(|| Problem {
-            origin: None,
-            message: format!("there is no HOME to keep data in; set `{DATA_DIR}`"),
+        .ok_or_else(|| {
+            let message = format!("there is no HOME to keep data in; set `{DATA_DIR}`");
+            Problem::new(None, &message)
         })
 }

@@ -332,9 +332,9 @@ fn values_out_of_range_say_the_range() {
              \"30m\"",
         ),
         (
-            "mqtt.host = 'mqtt://broker'",
-            "1:13: `mqtt.host` is \"mqtt://broker\", but must be a host name or address alone; the \
-             port is `mqtt.port`",
+            "mqtt.host = 'mqtt://mara:zaubernuss@broker'",
+            "1:13: `mqtt.host` must be a host name or address alone, without `mqtt://` and without \
+             a name",
         ),
         (
             "mqtt.host = 'broker:1883'",
@@ -343,7 +343,8 @@ fn values_out_of_range_say_the_range() {
         ),
         (
             "mqtt.host = ''",
-            "1:13: `mqtt.host` is \"\", but must be a host name or address",
+            "1:13: `mqtt.host` must be a host name or address alone, without `mqtt://` and without \
+             a name",
         ),
         (
             "mqtt.prefix = 'a/#'",
@@ -439,6 +440,46 @@ fn text_without_quotes_and_keys_twice_are_told_by_the_parser() {
     refused(
         "[log]\nlevel = 'info'\nlevel = 'warn'",
         "3:1: this is not TOML: duplicate key",
+    );
+}
+
+#[test]
+fn a_dot_in_quotes_does_not_part_a_section_from_a_key() {
+    refused(
+        "\"mqtt.host\" = 'x'",
+        "1:1: unknown section or key `\"mqtt.host\"`; did you mean `mqtt.host`?",
+    );
+    refused(
+        "[mqtt]\n'filters.sensor' = []",
+        "2:1: unknown key `mqtt.\"filters.sensor\"`; did you mean `mqtt.filters.sensor`?",
+    );
+}
+
+#[test]
+fn hostile_files_are_refused_in_few_and_harmless_words() {
+    let long = format!("site.name = '{}'", "x".repeat(100_000));
+    assert!(House::with(&long).error().len() < 500);
+    let escape = House::with("\"\\u001b[2J\" = 1").error();
+    assert_eq!(
+        escape,
+        "nightjar.toml:1:1: unknown section or key `\\u{1b}[2J`"
+    );
+    for (open, close) in [("[", "]"), ("{a=", "}")] {
+        let deep = format!(
+            "site.name = {}1{}",
+            open.repeat(100_000),
+            close.repeat(100_000)
+        );
+        let error = House::with(&deep).error();
+        assert!(error.starts_with("nightjar.toml:1:"), "{error}");
+        assert!(error.len() < 2_000, "{error}");
+    }
+    let huge = House::with("mqtt.port = 99999999999999999999").error();
+    assert!(huge.starts_with("nightjar.toml:1:13: "), "{huge}");
+    assert!(
+        House::with("mqtt.port = nan")
+            .error()
+            .ends_with("not the number NaN")
     );
 }
 

@@ -160,23 +160,22 @@ fn mqtt(mqtt: &Mqtt, complaints: &mut Vec<Complaint>) {
     filters(&mqtt.filters, complaints);
 }
 
+/// Does not show what was written if that may hold a password, as `mqtt://name:password@host` does.
 fn host(host: &str) -> Option<String> {
-    if host.contains("://") || host.contains('/') {
-        return Some(format!(
-            "is {host:?}, but must be a host name or address alone; the port is `mqtt.port`"
-        ));
+    let odd = |letter: char| letter.is_whitespace() || letter.is_control();
+    if host.is_empty()
+        || host.len() > HOST_MAX_BYTES
+        || host.contains(odd)
+        || host.contains(['/', '@'])
+    {
+        let message = "must be a host name or address alone, without `mqtt://` and without a name";
+        return Some(message.into());
     }
     // More than one colon is an IPv6 address.
-    if let Some((name, port)) = host.split_once(':')
-        && !port.contains(':')
-    {
-        return Some(format!(
-            "is {host:?}; write the host \"{name}\" here and the port {port} as `mqtt.port`"
-        ));
-    }
-    let odd = |letter: char| letter.is_whitespace() || letter.is_control();
-    (host.is_empty() || host.len() > HOST_MAX_BYTES || host.contains(odd))
-        .then(|| format!("is {host:?}, but must be a host name or address"))
+    let (name, port) = host.split_once(':')?;
+    (!port.contains(':')).then(|| {
+        format!("is {host:?}; write the host \"{name}\" here and the port {port} as `mqtt.port`")
+    })
 }
 
 fn topic_prefix(prefix: &str) -> Option<String> {
