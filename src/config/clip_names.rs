@@ -57,7 +57,7 @@ pub enum PatternError {
     /// Both ways to tell the time.
     #[error("%s already tells the whole time; leave {0} out")]
     TwoTimes(&'static str),
-    /// More than [`ANY_MAX`].
+    /// Too many wildcards.
     #[error("the pattern may contain {{any}} at most {ANY_MAX} times")]
     TooManyAny,
     /// Nothing tells where the one ends and the other begins.

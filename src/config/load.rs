@@ -141,7 +141,10 @@ impl Layers {
         for error in errors.iter().take(SYNTAX_ERRORS_MAX) {
             let start = error.span().map_or(0, |span| span.start);
             let message = format!("this is not TOML: {}", error.message());
-            self.problems.push(Problem::at(&place(start), message));
+            let problem = Problem::at(&place(start), message);
+            if self.problems.last() != Some(&problem) {
+                self.problems.push(problem);
+            }
         }
         if errors.is_empty() {
             let before = self.problems.len();
@@ -164,9 +167,12 @@ impl Layers {
             let name_at = place(name.span().start);
             let value_at = place(value.span().start);
             if let Some(key) = schema::key(&path) {
-                match to_value(value) {
-                    Ok(value) => self.set(key, value, &value_at, Some(&name_at)),
-                    Err(message) => self.problems.push(Problem::at(&value_at, message)),
+                if let Some(value) = to_value(value) {
+                    self.set(key, value, &value_at, Some(&name_at));
+                } else {
+                    // Not shown: it may be a password without its quotes.
+                    let message = format!("`{path}`: this number is too large");
+                    self.problems.push(Problem::at(&value_at, message));
                 }
             } else if !schema::is_section(&path) {
                 let name = path.strip_prefix(section).unwrap_or(&path);
@@ -175,10 +181,7 @@ impl Layers {
             } else if let DeValue::Table(inner) = value.get_ref() {
                 self.read_table(inner, &path, place);
             } else {
-                let found = found(
-                    &to_value(value).unwrap_or(toml::Value::Boolean(false)),
-                    false,
-                );
+                let found = to_value(value).map_or_else(|| "a number".into(), |v| found(&v, false));
                 let message = format!("`{path}` must be a section [{path}], not {found}");
                 self.problems.push(Problem::at(&value_at, message));
             }
@@ -349,9 +352,9 @@ impl Layers {
     }
 }
 
-fn to_value(value: &Spanned<DeValue<'_>>) -> Result<toml::Value, String> {
-    let deserializer = toml::de::ValueDeserializer::from(value.clone());
-    toml::Value::deserialize(deserializer).map_err(|e| e.message().to_owned())
+/// None for a number that fits no type, the only thing that TOML can write and not hold.
+fn to_value(value: &Spanned<DeValue<'_>>) -> Option<toml::Value> {
+    toml::Value::deserialize(toml::de::ValueDeserializer::from(value.clone())).ok()
 }
 
 /// Line and column (in characters) of the byte `offset`, both from 1.

@@ -474,8 +474,11 @@ fn hostile_files_are_refused_in_few_and_harmless_words() {
         assert!(error.starts_with("nightjar.toml:1:"), "{error}");
         assert!(error.len() < 2_000, "{error}");
     }
-    let huge = House::with("mqtt.port = 99999999999999999999").error();
-    assert!(huge.starts_with("nightjar.toml:1:13: "), "{huge}");
+    let huge = House::with("mqtt.password = 99999999999999999999").error();
+    assert_eq!(
+        huge,
+        "nightjar.toml:1:17: `mqtt.password`: this number is too large"
+    );
     assert!(
         House::with("mqtt.port = nan")
             .error()
@@ -811,6 +814,11 @@ fn the_schema_describes_every_key_and_knows_the_defaults() {
     assert_eq!(mqtt["password"]["writeOnly"], true);
     assert_eq!(mqtt["socket"]["type"], "string");
     assert!(!schema.to_string().contains("null"), "{schema}");
+    let description = mqtt["keep_alive"]["description"].as_str().unwrap();
+    assert!(
+        description.ends_with("5s to 18h, whole seconds."),
+        "{description}"
+    );
 }
 
 #[test]
