@@ -9,29 +9,27 @@
 //! flags to the working directory.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::check::{complaints, found, unknown_key};
+use super::files::{files, read_text, unreadable};
 use super::origin::{ConfigError, Origin, Problem};
 use super::schema::{self, ENVIRONMENT_PREFIX, Key, Kind};
 use super::sections::Config;
-use super::{suggestion, validate};
+use super::{suggestion, tree, validate};
 
 /// Folder of the system's configuration.
 pub const SYSTEM_DIR: &str = "/etc/nightjar";
 
 /// Largest configuration file; the reference has some 10 KiB.
 const FILE_MAX_BYTES: u64 = 1 << 20;
-/// Most files in `conf.d`; more are a mistake.
-const FILES_MAX: usize = 256;
-/// Largest file with a secret: MQTT's longest password.
-const SECRET_MAX_BYTES: u64 = 65_535;
+/// Largest file with a secret: MQTT's longest password and a line end.
+const SECRET_MAX_BYTES: u64 = 65_537;
 /// Most syntax errors told per file; the later ones follow from the first.
 const SYNTAX_ERRORS_MAX: usize = 3;
 
@@ -55,6 +53,7 @@ pub struct Sources {
 }
 
 impl Sources {
+    /// A variable of the environment that is set and not empty.
     fn variable(&self, name: &str) -> Option<&str> {
         let found = self.environment.iter().find(|(known, _)| known == name);
         found
@@ -115,75 +114,6 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     layers.finish(sources)
 }
 
-/// The files in their order. Those of the system may be missing.
-fn files(sources: &Sources, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let mut trouble = |path: &Path, e: &io::Error| problems.push(unreadable(path, e));
-    if let Some(folder) = &sources.system_dir {
-        let main = folder.join("nightjar.toml");
-        match main.symlink_metadata() {
-            Ok(_) => files.push(main),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => trouble(&main, &e),
-        }
-        let more = folder.join("conf.d");
-        match conf_d(&more) {
-            Ok(found) => files.extend(found),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => trouble(&more, &e),
-        }
-    }
-    files.extend(sources.explicit.clone());
-    files
-}
-
-/// The `*.toml` in `folder`, sorted by name; hidden files are what editors leave behind.
-fn conf_d(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut names = Vec::new();
-    for entry in folder.read_dir()? {
-        let name = entry?.file_name();
-        let hidden = name.as_encoded_bytes().starts_with(b".");
-        if !hidden && Path::new(&name).extension() == Some(OsStr::new("toml")) {
-            names.push(name);
-        }
-        if names.len() > FILES_MAX {
-            let message = format!("more than {FILES_MAX} files");
-            return Err(io::Error::other(message));
-        }
-    }
-    names.sort();
-    Ok(names.into_iter().map(|name| folder.join(name)).collect())
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> Problem {
-    let message = format!("cannot read {}: {error}", path.display());
-    Problem {
-        origin: None,
-        message,
-    }
-}
-
-/// The text of a file of at most `bytes_max` bytes, and its mode.
-fn read_text(path: &Path, bytes_max: u64) -> io::Result<(String, u32)> {
-    let file = std::fs::File::open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_dir() {
-        return Err(io::Error::other("it is a folder"));
-    }
-    let mut text = String::new();
-    file.take(bytes_max + 1)
-        .read_to_string(&mut text)
-        .map_err(|e| match e.kind() {
-            io::ErrorKind::InvalidData => io::Error::other("it is not UTF-8 text"),
-            _ => e,
-        })?;
-    if text.len() as u64 > bytes_max {
-        let message = format!("it is larger than {bytes_max} bytes");
-        return Err(io::Error::other(message));
-    }
-    Ok((text, metadata.permissions().mode() & 0o7777))
-}
-
 /// The keys that are set so far. Not `Debug`: it holds secrets.
 #[derive(Default)]
 struct Layers {
@@ -211,34 +141,47 @@ impl Layers {
         for error in errors.iter().take(SYNTAX_ERRORS_MAX) {
             let start = error.span().map_or(0, |span| span.start);
             let message = format!("this is not TOML: {}", error.message());
-            self.problems.push(Problem::at(&place(start), message));
+            let problem = Problem::at(&place(start), message);
+            if self.problems.last() != Some(&problem) {
+                self.problems.push(problem);
+            }
         }
         if errors.is_empty() {
+            let before = self.problems.len();
             self.read_table(table.get_ref(), "", &place);
+            // The parser sorts tables by name; people read from top to bottom.
+            self.problems[before..].sort_by_key(|problem| match problem.origin {
+                Some(Origin::File { line, column, .. }) => (line, column),
+                _ => (0, 0),
+            });
         }
     }
 
     fn read_table(&mut self, table: &DeTable<'_>, section: &str, place: &dyn Fn(usize) -> Origin) {
         for (name, value) in table {
             let dot = if section.is_empty() { "" } else { "." };
-            let path = format!("{section}{dot}{}", name.get_ref());
+            // A dot inside quotes does not part a section from a key.
+            let dotted = name.get_ref().contains('.');
+            let quote = if dotted { "\"" } else { "" };
+            let path = format!("{section}{dot}{quote}{}{quote}", name.get_ref());
             let name_at = place(name.span().start);
             let value_at = place(value.span().start);
             if let Some(key) = schema::key(&path) {
-                match to_value(value) {
-                    Ok(value) => self.set(key, value, &value_at, Some(&name_at)),
-                    Err(message) => self.problems.push(Problem::at(&value_at, message)),
+                if let Some(value) = to_value(value) {
+                    self.set(key, value, &value_at, Some(&name_at));
+                } else {
+                    // Not shown: it may be a password without its quotes.
+                    let message = format!("`{path}`: this number is too large");
+                    self.problems.push(Problem::at(&value_at, message));
                 }
             } else if !schema::is_section(&path) {
-                self.problems
-                    .push(Problem::at(&name_at, unknown_key(section, name.get_ref())));
+                let name = path.strip_prefix(section).unwrap_or(&path);
+                let message = unknown_key(section, name.trim_start_matches('.'));
+                self.problems.push(Problem::at(&name_at, message));
             } else if let DeValue::Table(inner) = value.get_ref() {
                 self.read_table(inner, &path, place);
             } else {
-                let found = found(
-                    &to_value(value).unwrap_or(toml::Value::Boolean(false)),
-                    false,
-                );
+                let found = to_value(value).map_or_else(|| "a number".into(), |v| found(&v, false));
                 let message = format!("`{path}` must be a section [{path}], not {found}");
                 self.problems.push(Problem::at(&value_at, message));
             }
@@ -253,17 +196,14 @@ impl Layers {
             let origin = Origin::Environment(name.clone());
             let known = schema::keys().iter().map(Key::environment_name);
             let known: Vec<_> = known.collect();
-            match known.iter().position(|known| known == name) {
-                Some(index) => {
-                    let key = &schema::keys()[index];
-                    self.set(key, key.kind.value_of(text), &origin, None);
-                }
-                None => {
-                    let known = known.iter().map(String::as_str);
-                    let hint = suggestion::did_you_mean(name, known);
-                    let message = format!("this environment variable sets no known key{hint}");
-                    self.problems.push(Problem::at(&origin, message));
-                }
+            if let Some(index) = known.iter().position(|known| known == name) {
+                let key = &schema::keys()[index];
+                self.set(key, key.kind.value_of(text), &origin, None);
+            } else {
+                let known = known.iter().map(String::as_str);
+                let hint = suggestion::did_you_mean(name, known);
+                let message = format!("this environment variable sets no known key{hint}");
+                self.problems.push(Problem::at(&origin, message));
             }
         }
     }
@@ -328,7 +268,12 @@ impl Layers {
         let Some((toml::Value::String(path), file_origin)) =
             self.values.get(PASSWORD_FILE).cloned()
         else {
-            return self.warn_about_mode(written.as_ref());
+            if let Some(Origin::File { path, .. }) = &written
+                && let Some(mode) = self.modes.get(path).copied()
+            {
+                self.warn_if_open(path, mode);
+            }
+            return;
         };
         if let Some(origin) = written {
             let message = format!(
@@ -356,14 +301,6 @@ impl Layers {
         self.set(key, toml::Value::String(line.to_owned()), &origin, None);
     }
 
-    fn warn_about_mode(&mut self, written: Option<&Origin>) {
-        if let Some(Origin::File { path, .. }) = written
-            && let Some(mode) = self.modes.get(path).copied()
-        {
-            self.warn_if_open(&path.clone(), mode);
-        }
-    }
-
     fn warn_if_open(&mut self, path: &Path, mode: u32) {
         if mode & 0o077 != 0 {
             let path = path.display();
@@ -375,16 +312,13 @@ impl Layers {
     }
 
     fn finish(mut self, sources: &Sources) -> Result<Loaded, ConfigError> {
-        let defaults = if self.values.contains_key(DATA_DIR) {
-            Config::default()
-        } else {
-            let mut config = Config::default();
+        let mut defaults = Config::default();
+        if !self.values.contains_key(DATA_DIR) {
             match default_data_dir(sources) {
-                Ok(folder) => config.storage.data_dir = folder,
+                Ok(folder) => defaults.storage.data_dir = folder,
                 Err(problem) => self.problems.push(problem),
             }
-            config
-        };
+        }
         if !self.problems.is_empty() {
             let problems = self.problems;
             return Err(ConfigError { problems });
@@ -393,9 +327,9 @@ impl Layers {
         let mut origins = BTreeMap::new();
         for key in schema::keys() {
             if let Some((value, origin)) = self.values.remove(key.path.as_str()) {
-                put(&mut table, &key.path, value);
+                tree::put(&mut table, &key.path, value);
                 origins.insert(key.path.clone(), origin);
-            } else if get(&table, &key.path).is_some() {
+            } else if tree::get(&table, &key.path).is_some() {
                 origins.insert(key.path.clone(), Origin::Default);
             }
         }
@@ -418,93 +352,9 @@ impl Layers {
     }
 }
 
-/// What is wrong with `value` as the value of `key`, other keys aside.
-fn complaints(key: &Key, value: &toml::Value) -> Vec<String> {
-    let path = &key.path;
-    let secret = key.kind == Kind::Secret;
-    if !key.kind.takes(value) {
-        let hint = match (&key.kind, value) {
-            (Kind::Choice(words), toml::Value::String(word)) => {
-                suggestion::did_you_mean(word, words.iter().map(String::as_str))
-            }
-            _ => String::new(),
-        };
-        let (expected, found) = (key.kind.expected(), found(value, secret));
-        return vec![format!("`{path}` must be {expected}, not {found}{hint}")];
-    }
-    if let (Kind::Path, toml::Value::String(text)) = (&key.kind, value) {
-        if text.is_empty() || text.contains('\0') {
-            return vec![format!("`{path}` must name a file or folder")];
-        }
-        if text.starts_with('~') {
-            return vec![format!(
-                "`{path}` begins with `~`, which only a shell expands; write the whole path"
-            )];
-        }
-    }
-    let mut alone = toml::Table::new();
-    put(&mut alone, path, value.clone());
-    match Config::deserialize(alone) {
-        Ok(config) => validate::values(&config)
-            .into_iter()
-            .map(|(key, message)| format!("`{key}` {message}"))
-            .collect(),
-        // Types were checked above, so this is a message of our own about the value.
-        Err(e) => vec![format!("`{path}`: {}", e.message())],
-    }
-}
-
-/// What was found instead, as the end of "…, not".
-fn found(value: &toml::Value, secret: bool) -> String {
-    match value {
-        toml::Value::String(_) if secret => "this text".into(),
-        toml::Value::String(text) => format!("the text {text:?}"),
-        toml::Value::Integer(number) if !secret => format!("the number {number}"),
-        toml::Value::Float(number) if !secret => format!("the number {number}"),
-        toml::Value::Integer(_) | toml::Value::Float(_) => "a number".into(),
-        toml::Value::Boolean(value) => value.to_string(),
-        toml::Value::Datetime(_) => "a date".into(),
-        toml::Value::Array(items) if items.iter().all(toml::Value::is_str) => "a list".into(),
-        toml::Value::Array(_) => "a list of other things".into(),
-        toml::Value::Table(_) => "a section".into(),
-    }
-}
-
-fn unknown_key(section: &str, name: &str) -> String {
-    let keys = schema::keys();
-    if section.is_empty() {
-        let sections = keys.iter().map(Key::section);
-        let message = format!("unknown section or key `{name}`");
-        if let Some(section) = suggestion::nearest(name, sections) {
-            return format!("{message}; did you mean `[{section}]`?");
-        }
-        return format!("{message}{}", same_name(name));
-    }
-    let message = format!("unknown key `{section}.{name}`");
-    let siblings = keys.iter().filter(|key| key.section() == section);
-    let siblings: Vec<_> = siblings.map(Key::name).collect();
-    match suggestion::nearest(name, siblings) {
-        Some(known) => format!("{message}; did you mean `{section}.{known}`?"),
-        None => match suggestion::did_you_mean(
-            &format!("{section}.{name}"),
-            keys.iter().map(|key| key.path.as_str()),
-        ) {
-            hint if hint.is_empty() => format!("{message}{}", same_name(name)),
-            hint => format!("{message}{hint}"),
-        },
-    }
-}
-
-/// A hint to a key that has this name in another section.
-fn same_name(name: &str) -> String {
-    let mut keys = schema::keys().iter();
-    keys.find(|key| key.name() == name)
-        .map_or_else(String::new, |key| format!("; did you mean `{}`?", key.path))
-}
-
-fn to_value(value: &Spanned<DeValue<'_>>) -> Result<toml::Value, String> {
-    let deserializer = toml::de::ValueDeserializer::from(value.clone());
-    toml::Value::deserialize(deserializer).map_err(|e| e.message().to_owned())
+/// None for a number that fits no type, the only thing that TOML can write and not hold.
+fn to_value(value: &Spanned<DeValue<'_>>) -> Option<toml::Value> {
+    toml::Value::deserialize(toml::de::ValueDeserializer::from(value.clone())).ok()
 }
 
 /// Line and column (in characters) of the byte `offset`, both from 1.
@@ -544,33 +394,8 @@ fn default_data_dir(sources: &Sources) -> Result<PathBuf, Problem> {
     let data = absolute("XDG_DATA_HOME").map(Path::to_owned);
     data.or_else(|| Some(absolute("HOME")?.join(".local/share")))
         .map(|data| data.join("nightjar"))
-        .ok_or_else(|| Problem {
-            origin: None,
-            message: format!("there is no HOME to keep data in; set `{DATA_DIR}`"),
+        .ok_or_else(|| {
+            let message = format!("there is no HOME to keep data in; set `{DATA_DIR}`");
+            Problem::new(None, &message)
         })
-}
-
-pub(super) fn get<'a>(table: &'a toml::Table, path: &str) -> Option<&'a toml::Value> {
-    match path.split_once('.') {
-        Some((section, rest)) => get(table.get(section)?.as_table()?, rest),
-        None => table.get(path),
-    }
-}
-
-fn put(table: &mut toml::Table, path: &str, value: toml::Value) {
-    match path.split_once('.') {
-        Some((section, rest)) => {
-            let inner = table
-                .entry(section)
-                .or_insert_with(|| toml::Table::new().into());
-            put(
-                inner.as_table_mut().expect("sections are tables"),
-                rest,
-                value,
-            );
-        }
-        None => {
-            table.insert(path.to_owned(), value);
-        }
-    }
 }

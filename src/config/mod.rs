@@ -7,9 +7,11 @@
 //! Invariants: the process's environment, user and working directory are not looked at, they come in
 //! as [`Sources`]; an unknown key is an error everywhere; what is not set has its default, and
 //! `config/nightjar.toml` shows it (a test compares); a secret is never shown, neither in messages
-//! nor by `Debug`; no key exists twice.
+//! nor by `Debug`.
 
+mod check;
 mod clip_names;
+mod files;
 mod load;
 mod origin;
 mod render;
@@ -20,6 +22,7 @@ mod suggestion;
 #[cfg(test)]
 mod tests;
 mod time_zone;
+mod tree;
 pub mod units;
 mod validate;
 

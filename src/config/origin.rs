@@ -8,6 +8,9 @@ use thiserror::Error;
 /// Most problems that are told at once; more than a screenful is not read anyway.
 const PROBLEMS_SHOWN_MAX: usize = 25;
 
+/// Longest message; a value may be as long as its file.
+const MESSAGE_MAX_LETTERS: usize = 400;
+
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -52,11 +55,28 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(super) fn at(origin: &Origin, message: impl Into<String>) -> Self {
-        Self {
-            origin: Some(origin.clone()),
-            message: message.into(),
+    /// Whatever was written in a file or in a variable may be quoted in `message`: control
+    /// characters are escaped, lest they reach a terminal, and the rest of a long one is cut.
+    pub(super) fn new(origin: Option<Origin>, message: &str) -> Self {
+        let mut shown = String::new();
+        for (index, letter) in message.chars().enumerate() {
+            match letter {
+                _ if index == MESSAGE_MAX_LETTERS => {
+                    shown.push('…');
+                    break;
+                }
+                _ if letter.is_control() => shown.extend(letter.escape_default()),
+                _ => shown.push(letter),
+            }
         }
+        Self {
+            origin,
+            message: shown,
+        }
+    }
+
+    pub(super) fn at(origin: &Origin, message: impl Into<String>) -> Self {
+        Self::new(Some(origin.clone()), &message.into())
     }
 }
 

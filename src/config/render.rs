@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::load::{Loaded, get};
+use super::load::Loaded;
 use super::schema::{self, Kind};
+use super::tree;
 
 /// The whole configuration as TOML that can be read again, in the order of the reference file; with
 /// `with_origin` each line ends with where its value comes from.
@@ -22,13 +23,13 @@ pub fn render(loaded: &Loaded, with_origin: bool) -> String {
         }
         let name = key.name();
         let origin = loaded.origin(&key.path);
-        let line = match get(&table, &key.path) {
+        let line = match tree::get(&table, &key.path) {
             Some(_) if key.kind == Kind::Secret => format!("# {name} is set and not shown"),
             Some(value) => format!("{name} = {value}"),
             None if with_origin => format!("# {name} is not set"),
             None => continue,
         };
-        let shown = with_origin && get(&table, &key.path).is_some();
+        let shown = with_origin && tree::get(&table, &key.path).is_some();
         // The name of a file or of a flag may hold anything; a line end would end the comment.
         let origin = origin.to_string().replace(char::is_control, "?");
         let comment = if shown {

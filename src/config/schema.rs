@@ -22,12 +22,13 @@ pub fn schema() -> Value {
         .with(|settings| settings.inline_subschemas = true)
         .into_generator();
     let mut schema = generator.into_root_schema_for::<Config>().to_value();
-    without_null(&mut schema);
+    tidy(&mut schema);
     schema
 }
 
-/// TOML has no null: a key that may be missing is just not there.
-fn without_null(schema: &mut Value) {
+/// Takes null away, which TOML has not: a key that may be missing is just not there. Joins the lines
+/// of descriptions, which were broken for the source.
+fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
             if let Some(Value::Array(types)) = object.get_mut("type") {
@@ -38,9 +39,12 @@ fn without_null(schema: &mut Value) {
                 }
             }
             object.retain(|key, value| !(key == "default" && value.is_null()));
-            object.values_mut().for_each(without_null);
+            if let Some(Value::String(description)) = object.get_mut("description") {
+                *description = description.replace('\n', " ");
+            }
+            object.values_mut().for_each(tidy);
         }
-        Value::Array(items) => items.iter_mut().for_each(without_null),
+        Value::Array(items) => items.iter_mut().for_each(tidy),
         _ => {}
     }
 }

@@ -114,7 +114,7 @@ impl From<Durability> for sqlite::Durability {
 pub struct Mqtt {
     /// Host name or address of the broker.
     pub host: String,
-    /// Its port.
+    /// Port of the broker.
     #[schemars(range(min = 1, max = 65_535))]
     pub port: u16,
     /// Unix socket of the broker; takes the place of host and port.
@@ -143,7 +143,7 @@ pub struct Mqtt {
     /// A packet larger than `max_packet` is taken once, up to this size, and stored raw, so that it
     /// does not come again for ever. At least `max_packet`, at most 256 MiB.
     pub receive_hard_cap: Size,
-    /// More topics for a family, beside those below `prefix`.
+    /// More topics for a family, beside those below `prefix`. No two families' filters may overlap.
     pub filters: Filters,
 }
 

@@ -1,13 +1,13 @@
 //! "did you mean …?": the known word that a mistyped one is nearest to.
 
 /// `; did you mean `…`?` with the nearest of `known`, or nothing when none is near.
-pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub(super) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(word, known).map_or_else(String::new, |known| format!("; did you mean `{known}`?"))
 }
 
 /// The nearest of `known`: at most one slip per three letters, a swap of neighbours being one, upper
 /// and lower case being the same; of equally near ones the first.
-pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
     let slips_max = (word.chars().count() / 3).max(1);
     known

@@ -332,9 +332,9 @@ fn values_out_of_range_say_the_range() {
              \"30m\"",
         ),
         (
-            "mqtt.host = 'mqtt://broker'",
-            "1:13: `mqtt.host` is \"mqtt://broker\", but must be a host name or address alone; the \
-             port is `mqtt.port`",
+            "mqtt.host = 'mqtt://mara:zaubernuss@broker'",
+            "1:13: `mqtt.host` must be a host name or address alone, without `mqtt://` and without \
+             a name",
         ),
         (
             "mqtt.host = 'broker:1883'",
@@ -343,7 +343,8 @@ fn values_out_of_range_say_the_range() {
         ),
         (
             "mqtt.host = ''",
-            "1:13: `mqtt.host` is \"\", but must be a host name or address",
+            "1:13: `mqtt.host` must be a host name or address alone, without `mqtt://` and without \
+             a name",
         ),
         (
             "mqtt.prefix = 'a/#'",
@@ -388,7 +389,7 @@ fn values_out_of_range_say_the_range() {
 fn keys_that_contradict_each_other_are_told_at_the_place_of_one() {
     refused(
         "mqtt.max_packet = '128 MiB'",
-        "1:1: `mqtt.max_packet` is 128 MiB, but `mqtt.receive_hard_cap` only 64 MiB; raise the cap",
+        "1:6: `mqtt.max_packet` is 128 MiB, but `mqtt.receive_hard_cap` only 64 MiB; raise the cap",
     );
     refused(
         "[mqtt]\npublish_prefix = 'vigilar/nightjar'",
@@ -439,6 +440,49 @@ fn text_without_quotes_and_keys_twice_are_told_by_the_parser() {
     refused(
         "[log]\nlevel = 'info'\nlevel = 'warn'",
         "3:1: this is not TOML: duplicate key",
+    );
+}
+
+#[test]
+fn a_dot_in_quotes_does_not_part_a_section_from_a_key() {
+    refused(
+        "\"mqtt.host\" = 'x'",
+        "1:1: unknown section or key `\"mqtt.host\"`; did you mean `mqtt.host`?",
+    );
+    refused(
+        "[mqtt]\n'filters.sensor' = []",
+        "2:1: unknown key `mqtt.\"filters.sensor\"`; did you mean `mqtt.filters.sensor`?",
+    );
+}
+
+#[test]
+fn hostile_files_are_refused_in_few_and_harmless_words() {
+    let long = format!("site.name = '{}'", "x".repeat(100_000));
+    assert!(House::with(&long).error().len() < 500);
+    let escape = House::with("\"\\u001b[2J\" = 1").error();
+    assert_eq!(
+        escape,
+        "nightjar.toml:1:1: unknown section or key `\\u{1b}[2J`"
+    );
+    for (open, close) in [("[", "]"), ("{a=", "}")] {
+        let deep = format!(
+            "site.name = {}1{}",
+            open.repeat(100_000),
+            close.repeat(100_000)
+        );
+        let error = House::with(&deep).error();
+        assert!(error.starts_with("nightjar.toml:1:"), "{error}");
+        assert!(error.len() < 2_000, "{error}");
+    }
+    let huge = House::with("mqtt.password = 99999999999999999999").error();
+    assert_eq!(
+        huge,
+        "nightjar.toml:1:17: `mqtt.password`: this number is too large"
+    );
+    assert!(
+        House::with("mqtt.port = nan")
+            .error()
+            .ends_with("not the number NaN")
     );
 }
 
@@ -538,7 +582,7 @@ fn a_password_file_that_is_no_good_is_told() {
     let empty = "pw: `mqtt.password` must have 1 to 65535 bytes; to do without, leave it out";
     assert_eq!(house.error(), empty);
     house.file("conf.d/a.toml", "mqtt.password = 'hunter2'");
-    let both = "conf.d/a.toml:1:1: `mqtt.password` and `mqtt.password_file` (nightjar.toml:3) are \
+    let both = "conf.d/a.toml:1:6: `mqtt.password` and `mqtt.password_file` (nightjar.toml:3) are \
                 both set; leave one out";
     assert_eq!(house.error(), both);
 }
@@ -770,6 +814,11 @@ fn the_schema_describes_every_key_and_knows_the_defaults() {
     assert_eq!(mqtt["password"]["writeOnly"], true);
     assert_eq!(mqtt["socket"]["type"], "string");
     assert!(!schema.to_string().contains("null"), "{schema}");
+    let description = mqtt["keep_alive"]["description"].as_str().unwrap();
+    assert!(
+        description.ends_with("5s to 18h, whole seconds."),
+        "{description}"
+    );
 }
 
 #[test]

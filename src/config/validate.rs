@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::secret::Secret;
 use super::sections::{Config, Filters, Mqtt, Recordings};
 use super::units::{Duration, Size};
 
@@ -136,7 +137,7 @@ fn mqtt(mqtt: &Mqtt, complaints: &mut Vec<Complaint>) {
         ));
     }
     let username = mqtt.username.as_deref();
-    let password = mqtt.password.as_ref().map(|password| password.expose());
+    let password = mqtt.password.as_ref().map(Secret::expose);
     for (key, text) in [("mqtt.username", username), ("mqtt.password", password)] {
         if text.is_some_and(|text| text.is_empty() || text.len() > MQTT_TEXT_MAX_BYTES) {
             complaints.push((
@@ -159,23 +160,22 @@ fn mqtt(mqtt: &Mqtt, complaints: &mut Vec<Complaint>) {
     filters(&mqtt.filters, complaints);
 }
 
+/// Does not show what was written if that may hold a password, as `mqtt://name:password@host` does.
 fn host(host: &str) -> Option<String> {
-    if host.contains("://") || host.contains('/') {
-        return Some(format!(
-            "is {host:?}, but must be a host name or address alone; the port is `mqtt.port`"
-        ));
+    let odd = |letter: char| letter.is_whitespace() || letter.is_control();
+    if host.is_empty()
+        || host.len() > HOST_MAX_BYTES
+        || host.contains(odd)
+        || host.contains(['/', '@'])
+    {
+        let message = "must be a host name or address alone, without `mqtt://` and without a name";
+        return Some(message.into());
     }
     // More than one colon is an IPv6 address.
-    if let Some((name, port)) = host.split_once(':')
-        && !port.contains(':')
-    {
-        return Some(format!(
-            "is {host:?}; write the host \"{name}\" here and the port {port} as `mqtt.port`"
-        ));
-    }
-    let odd = |letter: char| letter.is_whitespace() || letter.is_control();
-    (host.is_empty() || host.len() > HOST_MAX_BYTES || host.contains(odd))
-        .then(|| format!("is {host:?}, but must be a host name or address"))
+    let (name, port) = host.split_once(':')?;
+    (!port.contains(':')).then(|| {
+        format!("is {host:?}; write the host \"{name}\" here and the port {port} as `mqtt.port`")
+    })
 }
 
 fn topic_prefix(prefix: &str) -> Option<String> {
@@ -257,7 +257,7 @@ fn recordings(recordings: &Recordings, complaints: &mut Vec<Complaint>) {
     range("recordings.scan_every", scan_every, &SCAN_EVERY, complaints);
 }
 
-fn range<T: PartialOrd + std::fmt::Display>(
+fn range<T: Copy + PartialOrd + std::fmt::Display>(
     key: &'static str,
     value: T,
     allowed: &RangeInclusive<T>,
