@@ -4,6 +4,7 @@ pub mod base;
 pub mod event;
 pub mod storage;
 
+pub mod decode;
 pub mod event_log;
 pub mod read_model;
 
