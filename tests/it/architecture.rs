@@ -29,8 +29,16 @@ const ROOT_MACROS: &[(&str, &str)] = &[("values", "storage")];
 
 /// Words that have a home: the word, where it may stand, and why.
 const HOMES: &[(&str, &[&str], &str)] = &[
-    ("rusqlite", &["src/storage/"], "only storage knows the engine"),
-    ("tokio_postgres", &["src/storage/"], "only storage knows the engine"),
+    (
+        "rusqlite",
+        &["src/storage/"],
+        "only storage knows the engine",
+    ),
+    (
+        "tokio_postgres",
+        &["src/storage/"],
+        "only storage knows the engine",
+    ),
     (
         "rumqttc",
         &["src/ingest/mqtt", "src/broker"],
@@ -56,10 +64,19 @@ const HOMES: &[(&str, &[&str], &str)] = &[
 
 /// Modules without a clock and without files: their outcome depends on their arguments alone.
 const PURE: &[&str] = &["src/event/", "src/decode/", "src/read_model/"];
-const IMPURE_WORDS: &[&str] = &["Clock", "SystemTime", "Instant", "std::fs", "std::net", "File"];
+const IMPURE_WORDS: &[&str] = &[
+    "Clock",
+    "SystemTime",
+    "Instant",
+    "std::fs",
+    "std::net",
+    "File",
+];
 
-/// Longest source file, lines.
+/// Most lines of a source file outside of its tests.
 const FILE_LINES: usize = 600;
+/// Most lines of tests in one file: examples in a row are read one at a time.
+const TEST_LINES: usize = 1_000;
 /// Files that may be longer, each with its reason.
 const LONGER_FILES: &[&str] = &[];
 
@@ -136,7 +153,9 @@ fn inline_modules(source: &Source, byte: usize) -> usize {
         .all_words("mod")
         .into_iter()
         .filter(|at| {
-            let open = source.code[*at..].find(['{', ';']).map(|length| at + length);
+            let open = source.code[*at..]
+                .find(['{', ';'])
+                .map(|length| at + length);
             open.is_some_and(|open| {
                 source.code.as_bytes()[open] == b'{'
                     && (open..block_end(&source.code, open)).contains(&byte)
@@ -183,7 +202,9 @@ fn misplaced_words(source: &Source) -> Vec<String> {
         for word in IMPURE_WORDS {
             for at in source.words(word) {
                 let place = source.place(at);
-                found.push(format!("{place}: {word}: this module has no clock and no I/O"));
+                found.push(format!(
+                    "{place}: {word}: this module has no clock and no I/O"
+                ));
             }
         }
     }
@@ -201,8 +222,17 @@ fn built_sql(source: &Source) -> Vec<String> {
             let end = statement_end(&source.code, at + open);
             let text = &source.text[at..end];
             let sql = [
-                "\"SELECT ", "INSERT INTO ", "INSERT OR ", "DELETE FROM ", "\"UPDATE ", "\"WITH ",
-                " WHERE ", "CREATE TABLE ", "DROP TABLE ", "\"PRAGMA ", "ATTACH ",
+                "\"SELECT ",
+                "INSERT INTO ",
+                "INSERT OR ",
+                "DELETE FROM ",
+                "\"UPDATE ",
+                "\"WITH ",
+                " WHERE ",
+                "CREATE TABLE ",
+                "DROP TABLE ",
+                "\"PRAGMA ",
+                "ATTACH ",
             ];
             if sql.iter().any(|word| text.contains(word)) {
                 found.push(format!("{}: SQL is built by {makes}", source.place(at)));
@@ -239,7 +269,11 @@ fn leftovers(source: &Source) -> Vec<String> {
         found.push(format!("{}: .unwrap() outside of tests", source.place(at)));
     }
     // Put together here, so that this file does not find itself.
-    for word in [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")] {
+    for word in [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("XX", "X"),
+    ] {
         for (at, _) in source.text.match_indices(word) {
             found.push(format!("{}: {word}", source.place(at)));
         }
@@ -256,9 +290,21 @@ fn leftovers(source: &Source) -> Vec<String> {
 }
 
 fn too_long(source: &Source) -> Option<String> {
-    let lines = source.text.lines().count();
-    (lines > FILE_LINES && !LONGER_FILES.contains(&source.path.as_str()))
-        .then(|| format!("{}:{lines}: more than {FILE_LINES} lines", source.path))
+    let mut begin = 0;
+    let (mut lines, mut tests) = (0, 0);
+    for line in source.text.split_inclusive('\n') {
+        if source.is_test(begin) {
+            tests += 1;
+        } else {
+            lines += 1;
+        }
+        begin += line.len();
+    }
+    let long = lines > FILE_LINES || tests > TEST_LINES;
+    (long && !LONGER_FILES.contains(&source.path.as_str())).then(|| {
+        let path = &source.path;
+        format!("{path}:{lines}: more than {FILE_LINES} lines, or {TEST_LINES} of tests ({tests})")
+    })
 }
 
 #[track_caller]
@@ -282,7 +328,9 @@ fn modules_import_only_from_rows_below() {
 
 #[test]
 fn every_row_of_the_library_is_named_and_every_module_has_a_row() {
-    let library = sources().into_iter().find(|source| source.path == "src/lib.rs");
+    let library = sources()
+        .into_iter()
+        .find(|source| source.path == "src/lib.rs");
     let library = library.unwrap();
     let modules: Vec<_> = library
         .words("mod")
@@ -291,7 +339,10 @@ fn every_row_of_the_library_is_named_and_every_module_has_a_row() {
         .collect();
     assert!(modules.len() >= 6);
     for module in modules {
-        assert!(row(&module).is_some(), "src/lib.rs: module {module} has no row");
+        assert!(
+            row(&module).is_some(),
+            "src/lib.rs: module {module} has no row"
+        );
     }
 }
 
@@ -329,22 +380,50 @@ fn a_sideways_or_upward_import_is_found_at_its_line() {
     );
     for (path, text, broken) in [
         ("src/storage/mod.rs", "use crate::event::Event;", 1),
-        ("src/storage/mod.rs", "use crate::{base::ids, event::{Event, Kind}, writer};", 2),
-        ("src/storage/mod.rs", "use crate::storage::Value; fn a() { crate::base::ids::hex(b) }", 0),
+        (
+            "src/storage/mod.rs",
+            "use crate::{base::ids, event::{Event, Kind}, writer};",
+            2,
+        ),
+        (
+            "src/storage/mod.rs",
+            "use crate::storage::Value; fn a() { crate::base::ids::hex(b) }",
+            0,
+        ),
         ("src/event/mod.rs", "use super::storage::Session;", 1),
         ("src/event/mod.rs", "use super::base::ids;", 0),
         ("src/event/camera.rs", "use super::Extra;", 0),
-        ("src/event/camera.rs", "use super::super::writer::Handle;", 1),
-        ("src/event/mod.rs", "mod inner { use super::Extra; use super::super::app::Run; }", 1),
+        (
+            "src/event/camera.rs",
+            "use super::super::writer::Handle;",
+            1,
+        ),
+        (
+            "src/event/mod.rs",
+            "mod inner { use super::Extra; use super::super::app::Run; }",
+            1,
+        ),
         ("src/base/ids.rs", "fn a() { crate::values![1] }", 1),
         ("src/read_model/pets.rs", "fn a() { crate::values![1] }", 0),
-        ("src/base/ids.rs", "#[cfg(test)]\nmod tests { use crate::writer::Handle; }", 0),
-        ("src/base/ids.rs", "/// See [`x`](crate::writer::Handle).\nfn a() {}", 0),
+        (
+            "src/base/ids.rs",
+            "#[cfg(test)]\nmod tests { use crate::writer::Handle; }",
+            0,
+        ),
+        (
+            "src/base/ids.rs",
+            "/// See [`x`](crate::writer::Handle).\nfn a() {}",
+            0,
+        ),
         ("src/gadgets.rs", "fn a() {}", 1),
         ("src/event/mod.rs", "use crate::gadgets::Gadget;", 1),
         ("src/main.rs", "use crate::cli;", 0),
     ] {
-        assert_eq!(broken_imports(&Source::new(path, text)).len(), broken, "{path}: {text}");
+        assert_eq!(
+            broken_imports(&Source::new(path, text)).len(),
+            broken,
+            "{path}: {text}"
+        );
     }
 }
 
@@ -355,17 +434,33 @@ fn a_word_away_from_home_is_found() {
         ("src/storage/sqlite.rs", "use rusqlite::Connection;", 0),
         ("src/ingest/mod.rs", "use rumqttc::Event;", 1),
         ("src/ingest/mqtt/link.rs", "use rumqttc::Event;", 0),
-        ("src/read_model/pets.rs", "let session = database.begin()?;", 1),
+        (
+            "src/read_model/pets.rs",
+            "let session = database.begin()?;",
+            1,
+        ),
         ("src/read_model/pets.rs", "let begin = 1;", 0),
         ("src/ingest/mqtt.rs", "builder.spawn(run)", 1),
         ("src/ingest/mqtt.rs", "tokio::spawn(run)", 1),
         ("src/app.rs", "builder.spawn(run)", 0),
         ("src/decode/topic.rs", "fn a(clock: &Clock) {}", 1),
-        ("src/read_model/pets.rs", "let now = std::time::Instant::now();", 1),
+        (
+            "src/read_model/pets.rs",
+            "let now = std::time::Instant::now();",
+            1,
+        ),
         ("src/event/mod.rs", "std::fs::read(path)", 1),
-        ("src/writer/mod.rs", "// rusqlite is fast\nfn a() { \"rusqlite\" }", 0),
+        (
+            "src/writer/mod.rs",
+            "// rusqlite is fast\nfn a() { \"rusqlite\" }",
+            0,
+        ),
     ] {
-        assert_eq!(misplaced_words(&Source::new(path, text)).len(), broken, "{path}: {text}");
+        assert_eq!(
+            misplaced_words(&Source::new(path, text)).len(),
+            broken,
+            "{path}: {text}"
+        );
     }
 }
 
@@ -376,9 +471,15 @@ fn built_sql_is_found() {
         ("format!(\n    \"DELETE FROM {}\",\n    table\n)", 1),
         ("sql.push_str(\" WHERE a = 1\")", 1),
         ("write!(sql, \"INSERT INTO t VALUES ({value})\")", 1),
-        ("session.write(\"INSERT INTO t VALUES (?1)\", values![1])", 0),
+        (
+            "session.write(\"INSERT INTO t VALUES (?1)\", values![1])",
+            0,
+        ),
         ("concat!(\"DELETE FROM \", $name)", 0),
-        ("format!(\"{subject} selected\"); session.write(\"UPDATE t SET a = ?1\", v)", 0),
+        (
+            "format!(\"{subject} selected\"); session.write(\"UPDATE t SET a = ?1\", v)",
+            0,
+        ),
     ] {
         let source = Source::new("src/store/mod.rs", text);
         assert_eq!(built_sql(&source).len(), broken, "{text}");
@@ -404,7 +505,10 @@ fn leftovers_are_found() {
         "#[cfg(test)]\nmod tests { fn a() { b.unwrap() } }",
         "let a = r#\"x\"#; let colour = \"#[cfg]\";",
     ] {
-        assert!(leftovers(&Source::new("src/a.rs", text)).is_empty(), "{text}");
+        assert!(
+            leftovers(&Source::new("src/a.rs", text)).is_empty(),
+            "{text}"
+        );
     }
 }
 
@@ -412,4 +516,6 @@ fn leftovers_are_found() {
 fn a_long_file_is_found() {
     assert!(too_long(&Source::new("src/a.rs", &"x\n".repeat(600))).is_none());
     assert!(too_long(&Source::new("src/a.rs", &"x\n".repeat(601))).is_some());
+    assert!(too_long(&Source::new("src/a/tests.rs", &"x\n".repeat(1_000))).is_none());
+    assert!(too_long(&Source::new("tests/it/a.rs", &"x\n".repeat(1_001))).is_some());
 }

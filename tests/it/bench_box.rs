@@ -74,11 +74,7 @@ impl BenchBox {
         bench
     }
 
-    fn stopped(
-        path: PathBuf,
-        projections: &'static [Projection],
-        durability: Durability,
-    ) -> Self {
+    fn stopped(path: PathBuf, projections: &'static [Projection], durability: Durability) -> Self {
         Self {
             telemetry: Arc::default(),
             shutdown: Shutdown::new(),
@@ -123,7 +119,9 @@ impl BenchBox {
     /// Drops the handle and waits for the writer; what it ended with.
     pub(crate) fn stop(&mut self) -> Result<(), WriterError> {
         self.handle = None;
-        self.thread.take().map_or(Ok(()), |thread| thread.join().unwrap())
+        self.thread
+            .take()
+            .map_or(Ok(()), |thread| thread.join().unwrap())
     }
 
     /// Stops and starts again.
@@ -189,7 +187,11 @@ impl BenchBox {
                     Ok(())
                 },
                 &mut |row| {
-                    rows.push((0..width.get()).map(|column| row.owned(column)).collect::<Result<_, _>>()?);
+                    rows.push(
+                        (0..width.get())
+                            .map(|column| row.owned(column))
+                            .collect::<Result<_, _>>()?,
+                    );
                     Ok(())
                 },
             )
@@ -242,7 +244,10 @@ impl BenchBox {
         let mut live = self.reader();
         let comparisons =
             rebuild::compare(&mut live, &mut scratch, self.projections, &mut |_, _, _| {}).unwrap();
-        let tables = self.projections.iter().map(|projection| projection.tables.len());
+        let tables = self
+            .projections
+            .iter()
+            .map(|projection| projection.tables.len());
         assert_eq!(comparisons.len(), tables.sum::<usize>());
         comparisons
             .iter()

@@ -59,7 +59,11 @@ fn the_culprit_is_parked_and_its_neighbours_live() {
         opening("three", "fine"),
         opening("four", "poison"),
     ]);
-    assert_eq!(positions, [1, 2, 4, 5], "each note stands right behind its culprit");
+    assert_eq!(
+        positions,
+        [1, 2, 4, 5],
+        "each note stands right behind its culprit"
+    );
     let text = |text: &str| Owned::Text(text.into());
     assert_eq!(
         bench.rows(
@@ -67,21 +71,48 @@ fn the_culprit_is_parked_and_its_neighbours_live() {
              WHERE n.name = 'event.parked' ORDER BY 1"
         ),
         [
-            [Owned::Integer(3), Owned::Integer(2), text("the database refused the data: it tastes bitter")],
-            [Owned::Integer(6), Owned::Integer(5), text("the database refused the data: it tastes bitter")],
+            [
+                Owned::Integer(3),
+                Owned::Integer(2),
+                text("the database refused the data: it tastes bitter")
+            ],
+            [
+                Owned::Integer(6),
+                Owned::Integer(5),
+                text("the database refused the data: it tastes bitter")
+            ],
         ]
     );
     assert_eq!(
         bench.rows("SELECT position, stage, projection, state FROM dead_letters ORDER BY 1"),
         [
-            [Owned::Integer(2), text("fold"), text("taster"), text("parked")],
-            [Owned::Integer(5), text("fold"), text("taster"), text("parked")],
+            [
+                Owned::Integer(2),
+                text("fold"),
+                text("taster"),
+                text("parked")
+            ],
+            [
+                Owned::Integer(5),
+                text("fold"),
+                text("taster"),
+                text("parked")
+            ],
         ]
     );
     // What earlier projections had taken of the culprits is gone from every table.
-    assert_eq!(bench.rows("SELECT id FROM sensors ORDER BY 1"), [[text("one")], [text("three")]]);
-    assert_eq!(bench.rows("SELECT position FROM events ORDER BY 1"), [[Owned::Integer(1)], [Owned::Integer(4)]]);
-    assert_eq!(bench.number("SELECT sum(count) FROM event_counts_hourly"), 4);
+    assert_eq!(
+        bench.rows("SELECT id FROM sensors ORDER BY 1"),
+        [[text("one")], [text("three")]]
+    );
+    assert_eq!(
+        bench.rows("SELECT position FROM events ORDER BY 1"),
+        [[Owned::Integer(1)], [Owned::Integer(4)]]
+    );
+    assert_eq!(
+        bench.number("SELECT sum(count) FROM event_counts_hourly"),
+        4
+    );
     assert_eq!(bench.number("SELECT count(*) FROM system_events"), 2);
     assert_eq!(bench.handle().head(), 6);
     assert_eq!(bench.unequal_after_rebuild(), Vec::<&str>::new());

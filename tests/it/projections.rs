@@ -46,20 +46,33 @@ fn a_tables_statements_speak_of_that_table() {
         let order = table.dump.strip_prefix(&prefix).unwrap();
         let key = names_of(
             &bench,
-            &format!("SELECT name FROM pragma_table_info('{}') WHERE pk > 0 ORDER BY pk", table.name),
+            &format!(
+                "SELECT name FROM pragma_table_info('{}') WHERE pk > 0 ORDER BY pk",
+                table.name
+            ),
         );
-        assert_eq!(order, key.join(", "), "{} is not read by its key", table.name);
+        assert_eq!(
+            order,
+            key.join(", "),
+            "{} is not read by its key",
+            table.name
+        );
     }
 }
 
 #[test]
 fn every_kind_is_folded_or_listed_and_not_both() {
     for kind in Kind::ALL {
-        let folded = ALL.iter().any(|projection| {
-            projection.kinds.is_some_and(|kinds| kinds.contains(kind))
-        });
+        let folded = ALL
+            .iter()
+            .any(|projection| projection.kinds.is_some_and(|kinds| kinds.contains(kind)));
         let listed = LOG_ONLY.contains(kind);
-        assert_ne!(folded, listed, "{}: folded {folded}, log only {listed}", kind.name());
+        assert_ne!(
+            folded,
+            listed,
+            "{}: folded {folded}, log only {listed}",
+            kind.name()
+        );
     }
 }
 
@@ -70,7 +83,12 @@ fn projections_have_names_of_their_own_and_kinds_once() {
     for projection in ALL {
         assert!(projection.version >= 1);
         let kinds = projection.kinds.unwrap_or_default();
-        assert_eq!(kinds.iter().collect::<BTreeSet<_>>().len(), kinds.len(), "{}", projection.name);
+        assert_eq!(
+            kinds.iter().collect::<BTreeSet<_>>().len(),
+            kinds.len(),
+            "{}",
+            projection.name
+        );
     }
 }
 
@@ -104,9 +122,15 @@ fn every_view_runs_and_has_the_columns_that_it_declares() {
             .unwrap();
         assert_eq!(width, view.columns.len(), "{}", view.name);
     }
-    let known = names_of(&bench, "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')");
+    let known = names_of(
+        &bench,
+        "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')",
+    );
     for name in &names {
-        assert!(known.iter().any(|known| known == name), "{name} is named after no table");
+        assert!(
+            known.iter().any(|known| known == name),
+            "{name} is named after no table"
+        );
     }
 }
 

@@ -219,7 +219,8 @@ impl DeliveryModel {
             hash: message_hash("t", content.to_string().as_bytes()),
         };
         self.delivered += 1;
-        self.last.retain(|(last, ..)| last.packet_id != delivery.packet_id);
+        self.last
+            .retain(|(last, ..)| last.packet_id != delivery.packet_id);
         self.last.push((delivery.clone(), content, self.head + 1));
         delivery
     }
@@ -234,6 +235,13 @@ impl DeliveryModel {
             return None;
         }
         let (delivery, content, position) = pick.get(&self.last).clone();
-        Some((Delivery { dup: true, ..delivery }, content, position))
+        Some((
+            Delivery {
+                dup: true,
+                ..delivery
+            },
+            content,
+            position,
+        ))
     }
 }

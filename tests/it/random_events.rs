@@ -37,8 +37,13 @@ pub(crate) fn events(most: usize) -> impl Strategy<Value = Vec<NewEvent>> {
 
 /// One event.
 pub(crate) fn event() -> impl Strategy<Value = NewEvent> {
-    (on_stream(), occurred_at(), prop::bool::weighted(0.15), option::of(odd_text())).prop_map(
-        |((stream, event), occurred_at, retained, text)| {
+    (
+        on_stream(),
+        occurred_at(),
+        prop::bool::weighted(0.15),
+        option::of(odd_text()),
+    )
+        .prop_map(|((stream, event), occurred_at, retained, text)| {
             let mut new = NewEvent::own(NOW, stream, event);
             new.occurred_at = occurred_at;
             new.text = text;
@@ -51,8 +56,7 @@ pub(crate) fn event() -> impl Strategy<Value = NewEvent> {
                 new.source = format!("camera/{camera}");
             }
             new
-        },
-    )
+        })
 }
 
 /// Coarse, so that times are often equal and often on the edge of a bucket; sometimes absurd.
@@ -103,7 +107,9 @@ fn confidence() -> BoxedStrategy<f64> {
 }
 
 fn camera_id() -> BoxedStrategy<String> {
-    select(vec!["porch", "yard"]).prop_map(str::to_owned).boxed()
+    select(vec!["porch", "yard"])
+        .prop_map(str::to_owned)
+        .boxed()
 }
 
 fn sensor() -> BoxedStrategy<OnStream> {
@@ -154,8 +160,14 @@ fn camera() -> BoxedStrategy<OnStream> {
 fn animal() -> BoxedStrategy<OnStream> {
     let pet = || select(vec!["minka", "rex"]);
     let location = option::of(select(vec![Location::Exterior, Location::Interior]));
-    let sighted = (camera_id(), option::of(pet()), confidence(), location, odd_text()).prop_map(
-        |(camera, pet, confidence, location, species)| {
+    let sighted = (
+        camera_id(),
+        option::of(pet()),
+        confidence(),
+        location,
+        odd_text(),
+    )
+        .prop_map(|(camera, pet, confidence, location, species)| {
             let sighting = PetSighted {
                 camera: camera.clone(),
                 pet_id: pet.map(Into::into),
@@ -167,8 +179,7 @@ fn animal() -> BoxedStrategy<OnStream> {
                 extra: Extra::new(),
             };
             (format!("camera/{camera}"), Event::from(sighting))
-        },
-    );
+        });
     let located = (camera_id(), pet(), odd_text()).prop_map(|(camera, pet, location)| {
         let place = PetLocated {
             camera,
@@ -201,9 +212,19 @@ fn house() -> BoxedStrategy<OnStream> {
         let stream = format!("camera/{camera}");
         let (confidence, crop_path, extra) = (None, None, Extra::new());
         let event = if there {
-            Event::from(PackageDetected { camera, confidence, crop_path, extra })
+            Event::from(PackageDetected {
+                camera,
+                confidence,
+                crop_path,
+                extra,
+            })
         } else {
-            Event::from(PackageCollected { camera, confidence, crop_path, extra })
+            Event::from(PackageCollected {
+                camera,
+                confidence,
+                crop_path,
+                extra,
+            })
         };
         (stream, event)
     });
@@ -250,16 +271,26 @@ fn house() -> BoxedStrategy<OnStream> {
 fn recording() -> BoxedStrategy<OnStream> {
     // Equal names in two folders, an odd one, one that is not UTF-8.
     let path = select(vec![
-        &b"porch/one.mp4"[..], b"yard/one.mp4", b"50%.mp4", b"a\nb/\xff.mp4",
+        &b"porch/one.mp4"[..],
+        b"yard/one.mp4",
+        b"50%.mp4",
+        b"a\nb/\xff.mp4",
     ]);
     let time = || option::of((-10_i64..10).prop_map(|minutes| NOW + minutes * 60_000_000_000));
-    let media = (option::of(0.0..1e6_f64), option::of(number())).prop_map(|(duration_s, fps)| Media {
-        duration_s,
-        fps,
-        ..Media::default()
-    });
-    let found = (path.clone(), 0_i64..3, option::of(camera_id()), time(), media).prop_map(
-        |(path, size_bytes, camera, started_at, media)| {
+    let media =
+        (option::of(0.0..1e6_f64), option::of(number())).prop_map(|(duration_s, fps)| Media {
+            duration_s,
+            fps,
+            ..Media::default()
+        });
+    let found = (
+        path.clone(),
+        0_i64..3,
+        option::of(camera_id()),
+        time(),
+        media,
+    )
+        .prop_map(|(path, size_bytes, camera, started_at, media)| {
             let found = Found {
                 path: path.to_vec(),
                 size_bytes,
@@ -269,8 +300,7 @@ fn recording() -> BoxedStrategy<OnStream> {
                 media,
             };
             (path.to_vec(), Event::from(found))
-        },
-    );
+        });
     let sealed = (path.clone(), any::<bool>()).prop_map(|(path, adopted)| {
         let sealed = Sealed {
             path: path.to_vec(),
@@ -285,7 +315,9 @@ fn recording() -> BoxedStrategy<OnStream> {
         (path.to_vec(), Event::from(sealed))
     });
     let failed = path.clone().prop_map(|path| {
-        let failed = RecordingFailed { path: path.to_vec() };
+        let failed = RecordingFailed {
+            path: path.to_vec(),
+        };
         (path.to_vec(), Event::from(failed))
     });
     let ours = prop_oneof![3 => found, 2 => sealed, 1 => failed]
@@ -314,7 +346,13 @@ fn recording() -> BoxedStrategy<OnStream> {
 }
 
 fn machine() -> BoxedStrategy<OnStream> {
-    let level = select(vec![Level::Debug, Level::Info, Level::Warning, Level::Error, Level::Critical]);
+    let level = select(vec![
+        Level::Debug,
+        Level::Info,
+        Level::Warning,
+        Level::Error,
+        Level::Critical,
+    ]);
     let log = (level, select(vec!["box", "nas"])).prop_map(|(level, host)| {
         let line = LogWritten {
             host: host.into(),
@@ -325,25 +363,57 @@ fn machine() -> BoxedStrategy<OnStream> {
         (format!("log/{host}/sshd"), Event::from(line))
     });
     let others = select(vec![
-        ("host/box", Event::from(MetricsSampled {
-            host: "box".into(),
-            group: "system".into(),
-            values: Extra::new(),
-        })),
+        (
+            "host/box",
+            Event::from(MetricsSampled {
+                host: "box".into(),
+                group: "system".into(),
+                values: Extra::new(),
+            }),
+        ),
         ("system/health", Event::from(HealthReported::default())),
-        ("broker/camera", Event::from(SessionStarted { family: "camera".into() })),
-        ("broker/camera", Event::from(SessionLost {
-            family: "camera".into(),
-            last_stored_at: Some(NOW),
-        })),
-        ("broker/camera", Event::from(SubscriptionRefused {
-            family: "camera".into(),
-            filter: "a/#".into(),
-        })),
-        ("system", Event::from(Started { version: "0.0.0".into(), pid: 7 })),
+        (
+            "broker/camera",
+            Event::from(SessionStarted {
+                family: "camera".into(),
+            }),
+        ),
+        (
+            "broker/camera",
+            Event::from(SessionLost {
+                family: "camera".into(),
+                last_stored_at: Some(NOW),
+            }),
+        ),
+        (
+            "broker/camera",
+            Event::from(SubscriptionRefused {
+                family: "camera".into(),
+                filter: "a/#".into(),
+            }),
+        ),
+        (
+            "system",
+            Event::from(Started {
+                version: "0.0.0".into(),
+                pid: 7,
+            }),
+        ),
         ("system", Event::from(Stopped {})),
-        ("replay", Event::from(ReplayFinished { sha256: "00".into(), messages: 3 })),
-        ("ingest", Event::from(IdConflicted { id: "7".into(), first_position: 1 })),
+        (
+            "replay",
+            Event::from(ReplayFinished {
+                sha256: "00".into(),
+                messages: 3,
+            }),
+        ),
+        (
+            "ingest",
+            Event::from(IdConflicted {
+                id: "7".into(),
+                first_position: 1,
+            }),
+        ),
     ])
     .prop_map(|(stream, event)| (stream.to_owned(), event));
     let noted = select(vec![Weight::Info, Weight::Alert, Weight::Critical]).prop_map(|level| {

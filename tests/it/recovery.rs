@@ -78,7 +78,9 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg(self.0.path()).output();
+        let _ = std::process::Command::new("umount")
+            .arg(self.0.path())
+            .output();
     }
 }
 
@@ -90,7 +92,13 @@ fn on_a_full_disk_the_writer_waits_and_goes_on_by_itself() {
     let mut bench = BenchBox::in_folder(disk.0.path());
     bench.store(vec![heat("attic", 20.0)]);
     let filler = disk.fill();
-    let large = NewEvent::own(NOW, "topic/odd", Undecodable { payload: vec![7; 1 << 20] });
+    let large = NewEvent::own(
+        NOW,
+        "topic/odd",
+        Undecodable {
+            payload: vec![7; 1 << 20],
+        },
+    );
     let answer = bench.submit(Submission {
         events: vec![large],
         size_bytes: 1 << 20,
@@ -103,7 +111,10 @@ fn on_a_full_disk_the_writer_waits_and_goes_on_by_itself() {
     wait_until("the writer has tried more than once", || {
         bench.telemetry.batches_retried.get() >= 2
     });
-    assert!(answer.is_empty() && second.is_empty(), "answered on a full disk");
+    assert!(
+        answer.is_empty() && second.is_empty(),
+        "answered on a full disk"
+    );
     assert_eq!(bench.handle().head(), 1);
     // Reading goes on.
     assert_eq!(bench.number("SELECT count(*) FROM event_log"), 1);
@@ -124,15 +135,26 @@ fn a_box_that_is_stopped_on_a_full_disk_answers_nothing_and_ends() {
     let mut bench = BenchBox::in_folder(disk.0.path());
     bench.store(vec![heat("attic", 20.0)]);
     let filler = disk.fill();
-    let large = NewEvent::own(NOW, "topic/odd", Undecodable { payload: vec![7; 1 << 20] });
+    let large = NewEvent::own(
+        NOW,
+        "topic/odd",
+        Undecodable {
+            payload: vec![7; 1 << 20],
+        },
+    );
     let answer = bench.submit(Submission {
         events: vec![large],
         ..Submission::default()
     });
-    wait_until("the writer has tried", || bench.telemetry.batches_retried.get() >= 1);
+    wait_until("the writer has tried", || {
+        bench.telemetry.batches_retried.get() >= 1
+    });
     bench.shutdown.stop();
     let error = bench.stop().unwrap_err();
-    assert!(matches!(error, WriterError::Storage(StorageError::Full(_))), "{error}");
+    assert!(
+        matches!(error, WriterError::Storage(StorageError::Full(_))),
+        "{error}"
+    );
     assert!(answer.recv().is_err());
     std::fs::remove_file(filler).unwrap();
     bench.start().unwrap();
@@ -182,7 +204,9 @@ fn an_event_appended_by_somebody_else_is_not_overwritten() {
 /// Every projection, `name` with a version raised.
 fn raised(name: &str) -> &'static [Projection] {
     let mut projections = read_model::ALL.to_vec();
-    let one = projections.iter_mut().find(|projection| projection.name == name);
+    let one = projections
+        .iter_mut()
+        .find(|projection| projection.name == name);
     one.unwrap().version += 1;
     leaked(projections)
 }
@@ -197,10 +221,17 @@ fn a_raised_version_rebuilds_that_projection_alone() {
         .execute_batch("DELETE FROM sensor_states; DELETE FROM sensors; UPDATE cameras SET last_error = 'marked'")
         .unwrap();
     bench.restart_with(raised("sensors"));
-    let folded: BTreeSet<_> = bench.caught_up.iter().map(|(name, _)| name.as_str()).collect();
+    let folded: BTreeSet<_> = bench
+        .caught_up
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
     assert_eq!(folded, BTreeSet::from(["sensors"]));
     assert_eq!(bench.number("SELECT count(*) FROM sensor_states"), 2);
-    assert_eq!(bench.number("SELECT count(*) FROM cameras WHERE last_error = 'marked'"), 1);
+    assert_eq!(
+        bench.number("SELECT count(*) FROM cameras WHERE last_error = 'marked'"),
+        1
+    );
     bench.restart();
     assert!(bench.caught_up.is_empty(), "it is rebuilt once");
     assert_eq!(
@@ -235,7 +266,10 @@ fn a_rebuild_that_was_killed_resumes_where_it_stopped() {
     }));
     assert!(killed.is_err());
     drop(database);
-    assert_eq!(bench.number("SELECT min(checkpoint) FROM projections"), 8_192);
+    assert_eq!(
+        bench.number("SELECT min(checkpoint) FROM projections"),
+        8_192
+    );
     assert_ne!(bench.tables(), before);
 
     bench.start().unwrap();
@@ -285,7 +319,9 @@ fn a_rebuild_waits_for_a_foreign_lock() {
     let bench = BenchBox::in_folder(folder.path());
     bench.store(vec![heat("attic", 20.0)]);
     let before = bench.tables();
-    stranger(bench.path()).execute_batch("DELETE FROM sensor_states").unwrap();
+    stranger(bench.path())
+        .execute_batch("DELETE FROM sensor_states")
+        .unwrap();
     let holder = stranger(bench.path());
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
     let handle = bench.handle().clone();
@@ -327,6 +363,9 @@ fn a_database_of_a_newer_program_is_refused_by_name() {
         .unwrap();
     let before = bench.log();
     let error = bench.start().unwrap_err().to_string();
-    assert!(error.contains("time_travel") && error.contains("newer"), "{error}");
+    assert!(
+        error.contains("time_travel") && error.contains("newer"),
+        "{error}"
+    );
     assert_eq!(bench.log(), before);
 }

@@ -30,14 +30,16 @@ impl Source {
 
     /// Every `.rs` file below `folder` of this repository.
     pub(crate) fn all_below(folder: &str) -> Vec<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        // At run time: the rules can then be tried on another copy of the sources.
+        let root = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
         let mut files = Vec::new();
         collect(&root.join(folder), &mut files);
         files.sort();
         files
             .iter()
             .map(|file| {
-                let path = file.strip_prefix(root).unwrap().to_str().unwrap();
+                let path = file.strip_prefix(&root).unwrap().to_str().unwrap();
                 Self::new(path, &std::fs::read_to_string(file).unwrap())
             })
             .collect()
@@ -173,7 +175,10 @@ fn raw_end(bytes: &[u8], at: usize) -> Option<usize> {
     if bytes[at] == b'b' && quote == at + 1 {
         return (bytes.get(quote) == Some(&b'"')).then(|| string_end(bytes, quote));
     }
-    let hashes = bytes[quote..].iter().take_while(|byte| **byte == b'#').count();
+    let hashes = bytes[quote..]
+        .iter()
+        .take_while(|byte| **byte == b'#')
+        .count();
     if bytes.get(quote + hashes) != Some(&b'"') {
         return None;
     }
@@ -208,7 +213,8 @@ fn character_end(bytes: &[u8], at: usize) -> usize {
 
 /// Marks the bodies of items behind `#[cfg(test)]`; a file `tests.rs` is a test as a whole.
 fn test_bytes(path: &str, code: &str) -> Vec<bool> {
-    let whole = path.ends_with("/tests.rs") || path.contains("/tests/");
+    let whole =
+        path.ends_with("/tests.rs") || path.starts_with("tests/") || path.contains("/tests/");
     let mut marks = vec![whole; code.len()];
     for (at, _) in code.match_indices("#[cfg(test)]") {
         let end = match code[at..].find(['{', ';']) {
@@ -257,6 +263,10 @@ fn tests_are_told_from_the_rest() {
     );
     assert_eq!(source.words("one").len(), 2);
     assert_eq!(source.all_words("one").len(), 3);
-    assert!(Source::new("src/x/tests.rs", "one()").words("one").is_empty());
+    assert!(
+        Source::new("src/x/tests.rs", "one()")
+            .words("one")
+            .is_empty()
+    );
     assert!(Source::new("src/x.rs", "bone ones").words("one").is_empty());
 }
