@@ -18,6 +18,13 @@ pub const MASK: &str = "[redacted]";
 /// Longest key that is looked at, bytes; of a longer one the end counts, where the noun is.
 const MAX_KEY_BYTES: usize = 64;
 
+/// How far behind a `/` the rest of a URL's password is looked for, bytes. Without a bound, one long
+/// row of URLs would be read to its end once per URL.
+const MAX_PASSWORD_BYTES: usize = 256;
+
+/// How far behind `code=` a PIN is looked for, bytes: 8 digits and a mark.
+const MAX_PIN_BYTES: usize = 16;
+
 /// Whether the value under this key is secret. Case, blanks, `_`, `-` and `.` do not count.
 pub(super) fn is_secret_key(key: &str) -> bool {
     name_is_secret(key.as_bytes())
@@ -124,8 +131,16 @@ fn is_signed_parameter(name: &[u8]) -> bool {
 pub(super) fn text(text: &str) -> (Cow<'_, str>, bool) {
     let spans = secret_spans(text.as_bytes());
     let mut clean = Cow::Borrowed(text);
-    for span in spans.iter().rev() {
-        clean.to_mut().replace_range(span.clone(), MASK);
+    if !spans.is_empty() {
+        let mut masked = String::with_capacity(text.len());
+        let mut from = 0;
+        for span in &spans {
+            masked.push_str(&text[from..span.start]);
+            masked.push_str(MASK);
+            from = span.end;
+        }
+        masked.push_str(&text[from..]);
+        clean = Cow::Owned(masked);
     }
     if clean.contains('\0') {
         clean = Cow::Owned(clean.replace('\0', "␀"));
@@ -180,6 +195,10 @@ const fn ends_url(byte: u8) -> bool {
     byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'`')
 }
 
+const fn ends_word(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || matches!(byte, b'&' | b'"' | b'\'')
+}
+
 fn end_of(bytes: &[u8], from: usize, stop: impl Fn(u8) -> bool) -> usize {
     bytes[from..]
         .iter()
@@ -189,12 +208,9 @@ fn end_of(bytes: &[u8], from: usize, stop: impl Fn(u8) -> bool) -> usize {
 
 /// `user:password` of `scheme://user:password@host`, whose first byte is at `from`.
 fn user_info(bytes: &[u8], from: usize) -> Option<Range<usize>> {
-    let url_end = end_of(bytes, from, ends_url);
-    let authority_end = from
-        + bytes[from..url_end]
-            .iter()
-            .position(|byte| matches!(byte, b'/' | b'?' | b'#'))
-            .unwrap_or(url_end - from);
+    let authority_end = end_of(bytes, from, |byte| {
+        ends_url(byte) || matches!(byte, b'/' | b'?' | b'#')
+    });
     let last_at = |end: usize| bytes[from..end].iter().rposition(|byte| *byte == b'@');
     if let Some(at) = last_at(authority_end) {
         return Some(from..from + at);
@@ -207,7 +223,8 @@ fn user_info(bytes: &[u8], from: usize) -> Option<Range<usize>> {
     if bytes[from] == b'[' || port.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    last_at(url_end).map(|at| from..from + at)
+    let window = &bytes[..bytes.len().min(authority_end + MAX_PASSWORD_BYTES)];
+    last_at(end_of(window, authority_end, ends_url)).map(|at| from..from + at)
 }
 
 /// How a key before `=` or `:` is written, which tells how its value ends.
@@ -349,9 +366,11 @@ fn value(bytes: &[u8], from: usize, style: Style) -> Option<Range<usize>> {
                 matches!(byte, b'\r' | b'\n') || inner(byte)
             })
         }
-        Style::Bare | Style::BareCode => end_of(bytes, start, |byte| {
-            byte.is_ascii_whitespace() || matches!(byte, b'&' | b'"' | b'\'')
-        }),
+        Style::Bare => end_of(bytes, start, ends_word),
+        Style::BareCode => {
+            let window = &bytes[..bytes.len().min(start + MAX_PIN_BYTES)];
+            end_of(window, start, ends_word)
+        }
     };
     if style == Style::BareCode && !looks_like_pin(&bytes[start..end]) {
         return None;
@@ -447,7 +466,8 @@ fn after_word(bytes: &[u8], at: usize) -> Option<Range<usize>> {
 
 /// The secret behind a command line's option: `--password hunter2`.
 fn option(bytes: &[u8], at: usize) -> Option<Range<usize>> {
-    let name_end = end_of(bytes, at + 2, |byte| {
+    let window = &bytes[..bytes.len().min(at + 2 + MAX_KEY_BYTES)];
+    let name_end = end_of(window, at + 2, |byte| {
         !byte.is_ascii_alphanumeric() && byte != b'-'
     });
     let secret = bytes.get(name_end) == Some(&b' ') && name_is_secret(&bytes[at + 2..name_end]);

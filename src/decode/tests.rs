@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::too_many_lines, reason = "tables")]
 
 mod night;
 mod rules;

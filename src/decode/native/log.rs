@@ -250,10 +250,9 @@ fn guessed(line: &str) -> Level {
 /// Whether the byte after a word makes it part of a longer one.
 fn joins_on(bytes: &[u8], end: usize) -> bool {
     match bytes.get(end) {
-        None => false,
         Some(b'_' | b'-' | b'0'..=b'9' | b'/' | 0x80..) => true,
         Some(b'.') => bytes.get(end + 1).is_some_and(u8::is_ascii_alphanumeric),
-        Some(_) => false,
+        None | Some(_) => false,
     }
 }
 

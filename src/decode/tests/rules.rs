@@ -1,5 +1,6 @@
 //! Each native topic: what it becomes, and what it refuses.
 
+use base64::Engine as _;
 use serde_json::json;
 
 use super::*;
@@ -460,7 +461,6 @@ fn parcels_and_faces() {
     let collected = one("camera/drive/package/collected", "{}");
     assert_eq!(collected.event.kind(), Kind::PackageCollected);
 
-    use base64::Engine as _;
     let coded = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
     let numbers: Vec<u8> = (0..128_u8)
         .flat_map(|i| f32::from(i).to_le_bytes())

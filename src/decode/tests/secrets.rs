@@ -125,10 +125,11 @@ proptest! {
         prop_assert_eq!(decoded.events.len(), 1);
         let event = &decoded.events[0];
         prop_assert_eq!(event.flags.has(Flags::RETAINED), retain);
-        prop_assert_eq!(event.text.is_some(), match event.event.kind() {
-            Kind::MessageUndecodable | Kind::LogWritten | Kind::CameraFailed => true,
-            _ => false,
-        });
+        let says = matches!(
+            event.event.kind(),
+            Kind::MessageUndecodable | Kind::LogWritten | Kind::CameraFailed
+        );
+        prop_assert_eq!(event.text.is_some(), says);
         // What was stored can be read again.
         let (kind, body) = (event.event.kind(), event.event.encode());
         prop_assert_eq!(&Event::decode(kind, kind.version(), &body).unwrap(), &event.event);
@@ -230,4 +231,36 @@ fn a_digest_does_not_betray_the_pin() {
     assert_eq!(hash("4711"), hash("0815"));
     let bare = |code: &str| message("sensor/keypad/action_code", code.into()).hash;
     assert_eq!(bare("4711"), bare("0815"));
+}
+
+/// A rule that reads the rest of the payload once per mark would take hours here.
+#[test]
+fn hostile_shapes_take_one_pass() {
+    for shape in [
+        "://",
+        "a://b",
+        "code=",
+        "pin=1 ",
+        "--a",
+        "--pin ",
+        "\"\\n",
+        "\\",
+        "\"",
+        "\"pin\":\"",
+        "=",
+        ": ",
+        "Bearer ",
+        "{\"a\":",
+        "[",
+        "'code':",
+        "error ",
+        "\u{1b}[",
+    ] {
+        let payload = shape.repeat(4_000_000 / shape.len());
+        let text = &payload[..200_000];
+        for below in ["garden/x", "camera/x/error", "log/h/s", "sensor/x/state"] {
+            assert_eq!(message(below, payload.clone().into()).events.len(), 1);
+            assert_eq!(message(below, text.into()).events.len(), 1);
+        }
+    }
 }
