@@ -247,7 +247,7 @@ fn show_letter(position: i64, letter: &Letter, context: &mut Context<'_>) -> std
         ("seen", seen),
         (
             "state",
-            format!("{}, {} attempts", letter.state, letter.attempts),
+            format!("{}; attempts: {}", letter.state, letter.attempts),
         ),
     ] {
         let name = screen.paint(Ink::Faint, name);

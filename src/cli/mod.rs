@@ -51,9 +51,11 @@ Examples:
   nightjar rebuild --check                 would a rebuild give the same tables?
   nightjar dead-letters list               what could not be understood";
 
+const GLOBAL: &str = "Options of every command";
+
 /// A home-security event log beside an MQTT broker
 #[derive(Debug, Parser)]
-#[command(name = "nightjar", version, before_help = EXAMPLES, propagate_version = true)]
+#[command(name = "nightjar", version, before_help = EXAMPLES)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     /// Options of every verb.
@@ -68,22 +70,16 @@ pub struct Cli {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Global {
     /// Data folder [default: ./nightjar-data if it exists, else the configured one]
-    #[arg(long, value_name = "DIR", global = true)]
+    #[arg(long, value_name = "DIR", global = true, help_heading = GLOBAL)]
     pub dir: Option<PathBuf>,
     /// Configuration file, on top of /etc/nightjar
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = GLOBAL)]
     pub config: Option<PathBuf>,
-    /// Colours on stdout
-    #[arg(
-        long,
-        value_name = "WHEN",
-        value_enum,
-        default_value = "auto",
-        global = true
-    )]
+    /// Colours on stdout: auto (on a terminal, unless `NO_COLOR` is set), always, never
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto", hide_default_value = true, hide_possible_values = true, global = true, help_heading = GLOBAL)]
     pub color: ColorChoice,
-    /// Say more on stderr; twice: everything
-    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    /// Say more on stderr; up to three times
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = GLOBAL)]
     pub verbose: u8,
 }
 
@@ -165,8 +161,27 @@ impl Context<'_> {
     }
 }
 
+/// Messages of the program's parts on stderr: warnings, and with `-v` more.
+fn start_tracing(verbose: u8) {
+    let level = match verbose {
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::INFO,
+        2 => tracing::Level::DEBUG,
+        3.. => tracing::Level::TRACE,
+    };
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .without_time()
+        .finish();
+    // Refused when there is one already, which is what is wanted then.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
 /// Runs the verb with the process' own streams, clock and terminal.
 pub fn run(cli: &Cli) -> Result<(), CliError> {
+    start_tracing(cli.global.verbose);
     let stdout = std::io::stdout();
     let is_terminal = stdout.is_terminal();
     let no_color = std::env::var("NO_COLOR").ok();

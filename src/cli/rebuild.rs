@@ -156,12 +156,12 @@ fn show(compared: &[Comparison], context: &mut Context<'_>) -> std::io::Result<(
         } else {
             ("DIFFERENT", Ink::Worst)
         };
-        grid.row(vec![
+        let cells = vec![
             table.live.table.to_owned(),
             grouped(table.live.rows as i64),
             grouped(table.rebuilt.rows as i64),
-            context.screen.paint(ink, word).into_owned(),
-        ]);
+        ];
+        grid.row_with_verdict(cells, ink, word);
     }
     grid.write(context.out)
 }

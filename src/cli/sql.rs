@@ -6,7 +6,7 @@ use std::io::{Read as _, Write};
 use super::exit::{CliError, Exit};
 use super::table::{Format, FormatArgs, RowWriter, headings};
 use super::{Context, folder};
-use crate::storage::{Row, StorageError};
+use crate::storage::{Owned, Row, StorageError};
 
 /// Rows that a table for people shows: it must be held whole to know its widths.
 const TABLE_ROWS: usize = 1_000;
@@ -41,31 +41,36 @@ struct Answer<'o> {
     out: &'o mut dyn Write,
     format: Format,
     limit: usize,
-    columns: usize,
+    columns: Vec<String>,
+    /// None before the first row: many a refused statement fails only there, and a refusal shall
+    /// print nothing on stdout.
     writer: Option<RowWriter>,
     stop: Option<Stop>,
 }
 
 impl Answer<'_> {
-    fn begin(&mut self, names: &[String]) -> Result<(), StorageError> {
-        self.columns = names.len();
-        match RowWriter::begin(self.out, self.format, headings(names)) {
-            Ok(writer) => self.writer = Some(writer),
-            Err(error) => return self.stop(Stop::Write(error)),
-        }
-        Ok(())
-    }
-
     fn row(&mut self, row: &dyn Row) -> Result<(), StorageError> {
-        let writer = self.writer.as_mut().expect("columns come before rows");
-        if writer.rows() >= self.limit {
+        if self.writer.as_ref().map_or(0, RowWriter::rows) >= self.limit {
             return self.stop(Stop::Full);
         }
-        let values = (0..self.columns).map(|column| row.owned(column));
-        match writer.row(self.out, values.collect::<Result<_, _>>()?) {
+        let values = (0..self.columns.len()).map(|column| row.owned(column));
+        let values = values.collect::<Result<_, _>>()?;
+        match self.write(values) {
             Ok(()) => Ok(()),
             Err(error) => self.stop(Stop::Write(error)),
         }
+    }
+
+    fn write(&mut self, values: Vec<Owned>) -> std::io::Result<()> {
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => none.insert(RowWriter::begin(
+                self.out,
+                self.format,
+                headings(&self.columns),
+            )?),
+        };
+        writer.row(self.out, values)
     }
 
     // Only an error stops the query; what it means stands in `stop`.
@@ -87,25 +92,35 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
             Format::Table => TABLE_ROWS,
             Format::Json | Format::JsonLines | Format::Csv => usize::MAX,
         },
-        columns: 0,
+        columns: Vec::new(),
         writer: None,
         stop: None,
     });
     let outcome = database.query_text(
         &statement,
-        &mut |names| answer.borrow_mut().begin(names),
+        &mut |names| {
+            answer.borrow_mut().columns = names.to_vec();
+            Ok(())
+        },
         &mut |row| answer.borrow_mut().row(row),
     );
-    let Answer { writer, stop, .. } = answer.into_inner();
+    let Answer {
+        writer,
+        stop,
+        columns,
+        ..
+    } = answer.into_inner();
     let more = match (outcome, stop) {
         (_, Some(Stop::Write(error))) => return Err(error.into()),
         (_, Some(Stop::Full)) => true,
         (Err(error), None) => return Err(refusal(error)),
         (Ok(()), None) => false,
     };
-    if let Some(writer) = writer {
-        writer.end(context.out, context.screen, &context.zone, more)?;
-    }
+    let writer = match writer {
+        Some(writer) => writer,
+        None => RowWriter::begin(context.out, format, headings(&columns))?,
+    };
+    writer.end(context.out, context.screen, &context.zone, more)?;
     if more {
         context.out.flush()?;
         context.note(&format!(

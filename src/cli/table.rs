@@ -5,10 +5,10 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use jiff::tz::TimeZone;
 
-use super::term::{Screen, human_bytes, visible};
+use super::term::{Ink, Screen, human_bytes, visible};
 use super::when::local;
 use crate::base::clock::rfc3339;
 use crate::base::ids::hex;
@@ -340,6 +340,19 @@ impl Grid {
     /// Adds a row; the cells hold nothing that could act on a terminal.
     pub fn row(&mut self, cells: Vec<String>) {
         self.table.add_row(cells);
+    }
+
+    /// Adds a row whose last cell has a colour.
+    pub fn row_with_verdict(&mut self, cells: Vec<String>, ink: Ink, verdict: &str) {
+        let verdict = Cell::new(verdict);
+        let verdict = match ink {
+            Ink::Good => verdict.fg(Color::DarkGreen),
+            Ink::Warning => verdict.fg(Color::DarkYellow),
+            Ink::Bad | Ink::Worst => verdict.fg(Color::DarkRed),
+            Ink::Plain | Ink::Heading | Ink::Faint | Ink::Name => verdict,
+        };
+        let cells = cells.into_iter().map(Cell::new).chain([verdict]);
+        self.table.add_row(cells.collect::<Vec<_>>());
     }
 
     /// Writes it, without blanks at the ends of lines.

@@ -74,8 +74,8 @@ pub struct Args {
     /// Only these kinds; * and ? stand for anything; can be given more than once
     #[arg(long, value_name = "GLOB")]
     kind: Vec<String>,
-    /// Only events at least this severe
-    #[arg(long, value_enum)]
+    /// Only events at least this severe: debug, info, warning, alert (or error), critical
+    #[arg(long, value_enum, hide_possible_values = true)]
     level: Option<Level>,
     /// Only events with this text in their sentence, text, topic or source, in any case
     #[arg(long, value_name = "TEXT")]

@@ -1,4 +1,10 @@
-#![allow(clippy::unwrap_used)]
+//! The verbs that read, run as people run them, on a data folder that the real writer filled.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "tests and tables of cases"
+)]
 
 use std::io::Write;
 use std::path::Path;
@@ -17,7 +23,7 @@ use crate::event::reading::Reading;
 use crate::event::recording::{Found, Media, Sealed};
 use crate::event::sensor::SensorReported;
 use crate::event::system::{Level, LogWritten};
-use crate::event::{Event, Flags, NewEvent};
+use crate::event::{Event, Extra, Flags, NewEvent};
 use crate::storage::Session as _;
 use crate::storage::sqlite::{Database, Durability, Options};
 use crate::writer::{self, Handle, sabotage::Sabotage};
@@ -167,7 +173,7 @@ fn contact(ago_s: i64, id: &str, state: &str) -> NewEvent {
         unit: None,
         battery: Some(87.0),
         linkquality: None,
-        extra: Default::default(),
+        extra: Extra::default(),
     };
     let topic = format!("vigilar/sensor/{id}/contact_{state}");
     event(ago_s, &format!("sensor/{id}"), &topic, report)
@@ -180,7 +186,7 @@ fn night() -> Vec<NewEvent> {
         unit: Some("°C".into()),
         battery: None,
         linkquality: None,
-        extra: Default::default(),
+        extra: Extra::default(),
     };
     let person = MotionStarted {
         detection: Some(Detection::Person),
@@ -196,7 +202,7 @@ fn night() -> Vec<NewEvent> {
         crop_path: None,
         temperature_c: Some(4.0),
         conditions: None,
-        extra: Default::default(),
+        extra: Extra::default(),
     };
     let cat = PetSighted {
         camera: "hallway".into(),
@@ -206,13 +212,13 @@ fn night() -> Vec<NewEvent> {
         bbox: None,
         crop_path: None,
         location: None,
-        extra: Default::default(),
+        extra: Extra::default(),
     };
     let line = LogWritten {
         host: "heron".into(),
         source: "sshd".into(),
         level: Level::Warning,
-        fields: Default::default(),
+        fields: Extra::default(),
     };
     let mut snapshot = contact(26 * 3_600, "front_door", "closed");
     snapshot.flags = Flags::RETAINED;
@@ -311,21 +317,3 @@ fn sealed() -> NewEvent {
 
 mod checks;
 mod reading;
-
-#[test]
-fn look() {
-    let mut house = House::new();
-    house.stop();
-    for args in std::env::var("LOOK").unwrap_or_default().split(';') {
-        let args: Vec<&str> = args.split(' ').filter(|a| !a.is_empty()).collect();
-        let ran = house.run(&args);
-        println!(
-            "$ nightjar {}\n{}[{:?}] {} {}",
-            args.join(" "),
-            ran.out,
-            ran.code,
-            ran.error,
-            ran.messages
-        );
-    }
-}

@@ -171,7 +171,7 @@ fn batches(session: &mut dyn Session) -> Outcome {
             "the batches end at {covered}, the event log at {head}"
         ));
     }
-    Ok((format!("{count} batches cover every event"), problems))
+    Ok((format!("every event is in its batch ({count})"), problems))
 }
 
 fn names(session: &mut dyn Session) -> Outcome {
@@ -315,4 +315,33 @@ fn path_from_printable(printable: &str) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::event::recording::printable_path;
+
+    #[test]
+    fn printable_paths_lead_back_to_the_file() {
+        use std::os::unix::ffi::OsStrExt as _;
+        for path in [
+            b"cam/clip.vge".as_slice(),
+            b"50%.vge",
+            b"%41%",
+            b"a\n\xff\x00b%zz",
+            "Füchse 🦊.vge".as_bytes(),
+        ] {
+            let back = path_from_printable(&printable_path(path));
+            assert_eq!(back.as_os_str().as_bytes(), path);
+        }
+    }
+
+    #[test]
+    fn many_problems_are_counted_and_not_all_named() {
+        let many: Vec<_> = (0..100).map(|number| number.to_string()).collect();
+        let finding = finding("x", "y", Ok((String::new(), many)));
+        assert_eq!(finding.problems.len(), NAMED_PROBLEMS + 1);
+        assert_eq!(
+            finding.problems.last().map(String::as_str),
+            Some("and 80 more")
+        );
+    }
+}

@@ -16,10 +16,10 @@ use crate::event::recording::printable_path;
 use crate::event::sentence::sentence;
 use crate::event::{Envelope, Flags};
 
-/// Columns for the kind: few kinds are longer.
-const KIND_WIDTH: usize = 23;
-/// Columns for the source.
-const SOURCE_WIDTH: usize = 22;
+/// Columns for the kind: those that come often fit.
+const KIND_WIDTH: usize = 25;
+/// Columns for the source; longer ones are cut, since the sentence names the subject.
+const SOURCE_WIDTH: usize = 24;
 
 /// How events are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +118,7 @@ fn line(entry: &Entry, screen: Screen, zone: &TimeZone) -> String {
     format!(
         "{}  {}  {}  {}{}",
         screen.paint(Ink::Faint, &local(at, zone)),
-        screen.paint(Ink::Name, &padded(kind, KIND_WIDTH)),
+        screen.paint(Ink::Name, &format!("{:<KIND_WIDTH$}", visible(kind))),
         padded(source, SOURCE_WIDTH),
         screen.paint(ink, &visible(&text)),
         screen.paint(Ink::Faint, &flags),
@@ -136,7 +136,11 @@ const fn ink(level: Level) -> Ink {
 }
 
 fn padded(text: &str, width: usize) -> String {
-    format!("{:<width$}", visible(text))
+    let text = visible(text);
+    match text.char_indices().nth(width) {
+        Some(_) => text.chars().take(width - 1).chain(['…']).collect(),
+        None => format!("{text:<width$}"),
+    }
 }
 
 fn object(entry: &Entry, site: Option<Uuid>) -> Value {
