@@ -51,7 +51,8 @@ const HOMES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "spawn",
-        &["src/app.rs", "src/app/"],
+        // The broker's connections live and end inside its own `serve`, which the app spawns.
+        &["src/app.rs", "src/app/", "src/broker/mod.rs"],
         "what runs is started and stopped in one place",
     ),
     (
