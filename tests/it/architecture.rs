@@ -51,7 +51,8 @@ const HOMES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "spawn",
-        &["src/app.rs", "src/app/"],
+        // The broker's connections are a set that ends with its `serve`.
+        &["src/app.rs", "src/app/", "src/broker/mod.rs"],
         "what runs is started and stopped in one place",
     ),
     (
