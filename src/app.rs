@@ -148,7 +148,10 @@ struct State {
 impl State {
     fn status(&self) -> Status {
         let locked = |health: &Mutex<Health>| {
-            health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+            health
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
         };
         Status {
             pid: std::process::id(),
@@ -165,7 +168,11 @@ impl State {
             broker_port: self.broker.port,
             watches_recordings: self.recordings.is_some(),
             recordings_trouble: self.recordings.as_ref().and_then(|health| {
-                health.lock().unwrap_or_else(PoisonError::into_inner).trouble.clone()
+                health
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .trouble
+                    .clone()
             }),
             counters: self.telemetry.snapshot(),
         }
@@ -260,7 +267,12 @@ pub fn start(
             .find(|(name, ..)| name == family.name() && !forgets)
             .map(|(_, uuid, filters)| (*uuid, filters.clone()));
         let link = RumqttLink::new(&address, &client_id(&plan.site, family));
-        let subscription = Subscription { family, filters, known_session, broker_forgets: forgets };
+        let subscription = Subscription {
+            family,
+            filters,
+            known_session,
+            broker_forgets: forgets,
+        };
         let subscriber = Subscriber::new(shared.clone(), subscription, link);
         families.push((family, subscriber.health()));
         runtime.spawn(subscriber.run(cancel.clone()));
@@ -276,7 +288,11 @@ pub fn start(
         filters: subscribed,
     });
     let listener = control::listen(&plan.folder)?;
-    let direct = Direct { writer: writer.clone(), rules, clock: clock.clone() };
+    let direct = Direct {
+        writer: writer.clone(),
+        rules,
+        clock: clock.clone(),
+    };
     let (serving, stop) = (Arc::clone(&state), shutdown.clone());
     threads.push(thread("nightjar-control", move || {
         let status = || serde_json::to_value(serving.status()).unwrap_or_default();
@@ -343,12 +359,18 @@ impl Running {
 
     /// Whether a message on this topic reaches the daemon.
     pub fn subscribes(&self, topic: &str) -> bool {
-        self.state.filters.iter().any(|filter| filter.matches(topic))
+        self.state
+            .filters
+            .iter()
+            .any(|filter| filter.matches(topic))
     }
 
     /// Whether every family is connected and subscribed.
     pub fn is_connected(&self) -> bool {
-        self.status().families.values().all(|health| health.connected)
+        self.status()
+            .families
+            .values()
+            .all(|health| health.connected)
     }
 
     /// Waits until somebody asks for the end (SIGINT, SIGTERM) or the writer gives up; none when
@@ -384,7 +406,11 @@ impl Running {
         let stored = self.writer.store(vec![bye]);
         drop((self.writer, self.state));
         let _ = self.writer_thread.join();
-        let failure = self.writer_failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let failure = self
+            .writer_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         match failure {
             Some(failure) => Err(failure),
             None => stored.map(|_| ()),

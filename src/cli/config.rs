@@ -1,6 +1,5 @@
 //! `nightjar config`: what is set, where it comes from, and what can be set.
 
-
 use clap::Subcommand;
 
 use super::exit::CliError;

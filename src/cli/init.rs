@@ -1,6 +1,5 @@
 //! `nightjar init`: a data folder with key and configuration.
 
-
 use super::exit::{CliError, Exit};
 use super::{Context, setup};
 
@@ -14,12 +13,19 @@ pub struct Args {}
 /// Runs the verb.
 pub fn run(_args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
     let Some(folder) = context.global.dir.clone() else {
-        return Err(CliError::new(Exit::Usage, "say where: nightjar init --dir DIR"));
+        return Err(CliError::new(
+            Exit::Usage,
+            "say where: nightjar init --dir DIR",
+        ));
     };
     setup::initialise(&folder, context)?;
     setup::load_folder(&folder, context)?;
     let (folder, config) = (folder.display(), folder.join(setup::FOLDER_CONFIG));
-    writeln!(context.out, "Ready in {folder}. Look through {}, then:", config.display())?;
+    writeln!(
+        context.out,
+        "Ready in {folder}. Look through {}, then:",
+        config.display()
+    )?;
     writeln!(context.out, "  nightjar run --dir {folder}")?;
     Ok(())
 }

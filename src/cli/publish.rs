@@ -47,7 +47,9 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
     }
     let payload = if args.payload == "-" {
         let mut bytes = Vec::new();
-        (&mut *context.input).take(MAX_PAYLOAD_BYTES).read_to_end(&mut bytes)?;
+        (&mut *context.input)
+            .take(MAX_PAYLOAD_BYTES)
+            .read_to_end(&mut bytes)?;
         bytes
     } else {
         args.payload.clone().into_bytes()
@@ -62,6 +64,10 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
     setup::edge()?
         .block_on(publish(&broker, [message], |_| {}))
         .map_err(|error| CliError::new(Exit::Unavailable, error.to_string()))?;
-    writeln!(context.messages, "published to {}:{}", broker.host, broker.port)?;
+    writeln!(
+        context.messages,
+        "published to {}:{}",
+        broker.host, broker.port
+    )?;
     Ok(())
 }

@@ -131,7 +131,10 @@ fn rebuild_at_rest(context: &Context<'_>) -> Result<u64, CliError> {
 /// Lets the daemon that holds `dir` rebuild, and waits for the number of events.
 fn ask_daemon_to_rebuild(dir: &Path) -> Result<u64, CliError> {
     match control::ask(dir, Ask::Rebuild, &mut |_| Ok(())) {
-        Ok(Some(answer)) => Ok(answer.get("events").and_then(Value::as_u64).unwrap_or_default()),
+        Ok(Some(answer)) => Ok(answer
+            .get("events")
+            .and_then(Value::as_u64)
+            .unwrap_or_default()),
         Ok(None) => {
             let who = match lock::holder(dir) {
                 Some(pid) if pid != 0 => format!("process {pid}"),

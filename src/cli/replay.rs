@@ -123,19 +123,23 @@ fn to_broker(args: &Args, context: &mut Context<'_>) -> Result<u64, CliError> {
     }
     let mut failed = None;
     let bar = progress(context);
-    let stream = args.files.iter().flat_map(|path| stream(path)).map_while(|message| {
-        match message {
-            Ok(mut message) => {
-                message.after = args.speed.pause(message.after);
-                Some(message)
+    let stream = args
+        .files
+        .iter()
+        .flat_map(|path| stream(path))
+        .map_while(|message| {
+            match message {
+                Ok(mut message) => {
+                    message.after = args.speed.pause(message.after);
+                    Some(message)
+                }
+                // Publishing ends here; what was sent stays sent, and the error is told.
+                Err(error) => {
+                    failed = Some(error);
+                    None
+                }
             }
-            // Publishing ends here; what was sent stays sent, and the error is told.
-            Err(error) => {
-                failed = Some(error);
-                None
-            }
-        }
-    });
+        });
     let sent = setup::edge()?.block_on(publish(&broker, stream, |_| bar.inc(1)));
     bar.finish_and_clear();
     let sent = sent.map_err(|error| CliError::new(Exit::Unavailable, error.to_string()))?;
@@ -171,8 +175,11 @@ fn to_direct(args: &Args, context: &mut Context<'_>) -> Result<(u64, i64), CliEr
         sabotage: writer::sabotage::Sabotage::NONE,
     };
     let started = writer::start(options, Arc::default(), Shutdown::new(), &mut |_, _, _| {})?;
-    let direct =
-        Direct { writer: started.handle, rules, clock: context.clock.clone() };
+    let direct = Direct {
+        writer: started.handle,
+        rules,
+        clock: context.clock.clone(),
+    };
     let before = direct.writer.head();
     let bar = progress(context);
     let core = started.writer;

@@ -33,7 +33,10 @@ pub fn run(_args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
     }
     let folder = config.storage.data_dir.clone();
     std::fs::create_dir_all(&folder).map_err(|error| {
-        CliError::new(Exit::CannotCreate, format!("cannot make {}: {error}", folder.display()))
+        CliError::new(
+            Exit::CannotCreate,
+            format!("cannot make {}: {error}", folder.display()),
+        )
     })?;
     let plan = setup::plan(&config, &folder)?;
     let mut told = 0;
@@ -53,9 +56,10 @@ pub fn run(_args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
     match ending {
         Some(Ending::Terminated) | None => Ok(()),
         Some(Ending::Interrupted) => Err(CliError::new(Exit::Interrupted, "")),
-        Some(Ending::WriterGaveUp) => {
-            Err(CliError::new(Exit::Io, "the writer gave up; see the messages above"))
-        }
+        Some(Ending::WriterGaveUp) => Err(CliError::new(
+            Exit::Io,
+            "the writer gave up; see the messages above",
+        )),
     }
 }
 
@@ -68,7 +72,9 @@ fn log_to_stderr(context: &Context<'_>, log: &crate::config::Log) {
         _ => "trace",
     };
     let filter = EnvFilter::new(format!("{level},rumqttc=warn"));
-    let layer = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let layer = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let under_journal = std::env::var_os("JOURNAL_STREAM").is_some();
     // Only a second run inside one process finds a subscriber there already; it is as good.
     let _ = match log.format {
@@ -102,7 +108,9 @@ where
             tracing::Level::DEBUG | tracing::Level::TRACE => 7,
         };
         write!(writer, "<{priority}>")?;
-        context.field_format().format_fields(writer.by_ref(), event)?;
+        context
+            .field_format()
+            .format_fields(writer.by_ref(), event)?;
         writeln!(writer)
     }
 }

@@ -14,8 +14,8 @@ use crate::ingest::control::{self, Ask};
 use crate::ingest::mqtt::Broker;
 use crate::ingest::recordings;
 use crate::storage::sqlite::Durability;
-use crate::vault::key::{self, KeyEnvironment, KeyError, KeyOptions};
 use crate::vault::admission::AdmissionOptions;
+use crate::vault::key::{self, KeyEnvironment, KeyError, KeyOptions};
 use crate::writer::sabotage::Sabotage;
 
 /// The configuration inside a data folder of its own.
@@ -27,7 +27,11 @@ const FOLDER_KEY: &str = "storage.key";
 /// the data folder, both on top of the system's.
 pub(super) fn load(context: &Context<'_>) -> Result<Loaded, CliError> {
     let own = context.folder.join(FOLDER_CONFIG);
-    let explicit = context.global.config.clone().or_else(|| own.exists().then_some(own));
+    let explicit = context
+        .global
+        .config
+        .clone()
+        .or_else(|| own.exists().then_some(own));
     load_with(explicit.as_deref(), context.global.dir.as_deref())
 }
 
@@ -58,14 +62,14 @@ pub(super) fn warn(context: &mut Context<'_>, loaded: &Loaded) {
     }
 }
 
-fn load_with(
-    explicit: Option<&Path>,
-    data_dir: Option<&Path>,
-) -> Result<Loaded, CliError> {
+fn load_with(explicit: Option<&Path>, data_dir: Option<&Path>) -> Result<Loaded, CliError> {
     let overrides = data_dir
         .map(|dir| Override {
             key: "storage.data_dir".into(),
-            value: std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()).display().to_string(),
+            value: std::path::absolute(dir)
+                .unwrap_or_else(|_| dir.to_owned())
+                .display()
+                .to_string(),
             flag: "--dir".into(),
         })
         .into_iter()
@@ -90,7 +94,10 @@ pub(super) fn config_error(error: ConfigError) -> CliError {
 /// configuration. What is there stays as it is. The recovery sheet of a new key is shown once.
 pub(super) fn initialise(folder: &Path, context: &mut Context<'_>) -> Result<(), CliError> {
     let cannot = |what: &Path, error: &dyn std::fmt::Display| {
-        CliError::new(Exit::CannotCreate, format!("cannot make {}: {error}", what.display()))
+        CliError::new(
+            Exit::CannotCreate,
+            format!("cannot make {}: {error}", what.display()),
+        )
     };
     let recordings = folder.join(folder::RECORDINGS_FOLDER);
     make_folder(folder).map_err(|error| cannot(folder, &error))?;
@@ -128,7 +135,10 @@ pub(super) fn show_sheet(context: &mut Context<'_>, sheet: &str) -> Result<(), C
 
 fn make_folder(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
 }
 
 /// What the daemon is to do after this configuration, in this data folder.
@@ -159,7 +169,10 @@ pub(super) fn storage(config: &Config) -> (Durability, i64) {
 /// Makes the data folder if it is missing.
 pub(super) fn make_data_folder(folder: &Path) -> Result<(), CliError> {
     make_folder(folder).map_err(|error| {
-        CliError::new(Exit::CannotCreate, format!("cannot make {}: {error}", folder.display()))
+        CliError::new(
+            Exit::CannotCreate,
+            format!("cannot make {}: {error}", folder.display()),
+        )
     })
 }
 
@@ -173,7 +186,10 @@ pub(super) fn running_broker(context: &Context<'_>) -> Option<(String, u16)> {
 /// How topics and payloads are read after this configuration.
 pub(super) fn rules(config: &Config) -> Result<Rules, CliError> {
     let prefix = topic(&config.mqtt.prefix)?;
-    let own = filter(&format!("{}/{}/#", config.mqtt.publish_prefix, config.site.name))?;
+    let own = filter(&format!(
+        "{}/{}/#",
+        config.mqtt.publish_prefix, config.site.name
+    ))?;
     Ok(Rules::new(prefix, vec![own]))
 }
 
@@ -185,7 +201,10 @@ pub(super) fn broker(config: &Config) -> Broker {
         None => (mqtt.host.clone(), mqtt.port),
     };
     let credentials = mqtt.username.as_ref().map(|user| {
-        let password = mqtt.password.as_ref().map_or("", |password| password.expose());
+        let password = mqtt
+            .password
+            .as_ref()
+            .map_or("", |password| password.expose());
         (user.clone(), password.to_owned())
     });
     Broker {
@@ -216,19 +235,23 @@ fn filters(config: &Config) -> Result<Vec<(Family, Vec<String>)>, CliError> {
         }
         subscriptions.push((family, filters));
     }
-    check_disjoint(&subscriptions).map_err(|error| {
-        CliError::new(Exit::Config, format!("mqtt.filters: {error}"))
-    })?;
+    check_disjoint(&subscriptions)
+        .map_err(|error| CliError::new(Exit::Config, format!("mqtt.filters: {error}")))?;
     let texts = |filters: Vec<TopicFilter>| filters.iter().map(ToString::to_string).collect();
-    Ok(subscriptions.into_iter().map(|(family, filters)| (family, texts(filters))).collect())
+    Ok(subscriptions
+        .into_iter()
+        .map(|(family, filters)| (family, texts(filters)))
+        .collect())
 }
 
 fn topic(text: &str) -> Result<Topic, CliError> {
-    text.parse().map_err(|error| CliError::new(Exit::Config, format!("mqtt.prefix: {error}")))
+    text.parse()
+        .map_err(|error| CliError::new(Exit::Config, format!("mqtt.prefix: {error}")))
 }
 
 fn filter(text: &str) -> Result<TopicFilter, CliError> {
-    text.parse().map_err(|error| CliError::new(Exit::Config, format!("mqtt.filters: {error}")))
+    text.parse()
+        .map_err(|error| CliError::new(Exit::Config, format!("mqtt.filters: {error}")))
 }
 
 fn recordings(config: &Config, folder: &Path) -> Result<Option<recordings::Options>, CliError> {
@@ -238,12 +261,18 @@ fn recordings(config: &Config, folder: &Path) -> Result<Option<recordings::Optio
     let settings = config.recordings.clone();
     let watched = config.recordings_folder();
     make_folder(&watched).map_err(|error| {
-        CliError::new(Exit::CannotCreate, format!("cannot make {}: {error}", watched.display()))
+        CliError::new(
+            Exit::CannotCreate,
+            format!("cannot make {}: {error}", watched.display()),
+        )
     })?;
     Ok(Some(recordings::Options {
         folder: watched,
         database: folder.join(folder::DATABASE_FILE),
-        key: KeyOptions { key_file: config.vault.key_file.clone(), ..KeyOptions::default() },
+        key: KeyOptions {
+            key_file: config.vault.key_file.clone(),
+            ..KeyOptions::default()
+        },
         key_environment: KeyEnvironment::from_variables(|name| std::env::var_os(name)),
         admission: AdmissionOptions {
             reserve_bytes: settings.reserve.bytes(),
@@ -265,7 +294,10 @@ fn sabotage() -> Result<Sabotage, CliError> {
 }
 
 #[cfg(not(feature = "sabotage"))]
-#[expect(clippy::unnecessary_wraps, reason = "the same signature as with the feature")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the same signature as with the feature"
+)]
 fn sabotage() -> Result<Sabotage, CliError> {
     Ok(Sabotage::NONE)
 }
@@ -297,7 +329,10 @@ pub(super) fn start_error(error: StartError) -> CliError {
 
 /// A runtime for a verb that talks to the broker and is no daemon.
 pub(super) fn edge() -> Result<tokio::runtime::Runtime, CliError> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::from)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::from)
 }
 
 /// A span of time as people say it: `0.4 s`, `12 s`, `3 min`.

@@ -289,7 +289,12 @@ impl Live {
     pub(super) fn begin(position: i64, context: &mut Context<'_>) -> Result<Self, CliError> {
         let source = Source::open(context)?;
         let printer = Printer::begin(context, line::Format::Lines, source.site)?;
-        Ok(Self { source, printer, filter: Filter::default(), position })
+        Ok(Self {
+            source,
+            printer,
+            filter: Filter::default(),
+            position,
+        })
     }
 
     /// Position of the event that was printed last.
@@ -301,7 +306,8 @@ impl Live {
     pub(super) fn print(&mut self, context: &mut Context<'_>) -> Result<(), CliError> {
         let end = self.source.head()?;
         let (position, printer) = (&mut self.position, &mut self.printer);
-        self.source.print(position, end, &self.filter, printer, context)?;
+        self.source
+            .print(position, end, &self.filter, printer, context)?;
         Ok(context.out.flush()?)
     }
 }

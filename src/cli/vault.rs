@@ -67,11 +67,21 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
     }
     match &args.act {
         Act::Keygen { path } => keygen(path.as_deref(), context),
-        Act::Seal { files, remove, key_file } => {
+        Act::Seal {
+            files,
+            remove,
+            key_file,
+        } => {
             let key = find_key(key_file.as_deref(), context)?;
-            files.iter().try_for_each(|file| seal_file(file, *remove, &key, context))
+            files
+                .iter()
+                .try_for_each(|file| seal_file(file, *remove, &key, context))
         }
-        Act::Unseal { file, output, key_file } => {
+        Act::Unseal {
+            file,
+            output,
+            key_file,
+        } => {
             let key = find_key(key_file.as_deref(), context)?;
             unseal_file(file, output.as_deref(), &key, context)
         }
@@ -85,7 +95,12 @@ fn keygen(path: Option<&Path>, context: &mut Context<'_>) -> Result<(), CliError
     };
     let sheet = key::keygen(&path, ids::random()).map_err(key_error)?;
     setup::show_sheet(context, sheet.reveal())?;
-    writeln!(context.out, "made {} (key {})", path.display(), sheet.key_id())?;
+    writeln!(
+        context.out,
+        "made {} (key {})",
+        path.display(),
+        sheet.key_id()
+    )?;
     Ok(())
 }
 
@@ -98,8 +113,13 @@ fn find_key(key_file: Option<&Path>, context: &Context<'_>) -> Result<Key, CliEr
             KeyEnvironment::from_variables(|name| std::env::var_os(name)),
         ),
     };
-    let options = KeyOptions { key_file, ..KeyOptions::default() };
-    key::find(&options, &environment).map(|(key, _)| key).map_err(key_error)
+    let options = KeyOptions {
+        key_file,
+        ..KeyOptions::default()
+    };
+    key::find(&options, &environment)
+        .map(|(key, _)| key)
+        .map_err(key_error)
 }
 
 fn seal_file(
@@ -111,7 +131,10 @@ fn seal_file(
     let (folder, name) = beneath(file)?;
     let seen = std::fs::symlink_metadata(file)
         .map_err(|error| CliError::from(error).context(file.display()))?;
-    let options = AdmissionOptions { size_cap_bytes: seen.len().max(1), reserve_bytes: 0 };
+    let options = AdmissionOptions {
+        size_cap_bytes: seen.len().max(1),
+        reserve_bytes: 0,
+    };
     // The first look gives the fingerprint that the second, admitting one compares with.
     let earlier = match crate::vault::admission::open_source(&folder, &name).map_err(fs_error)? {
         Ok(source) => source.fingerprint(),
@@ -131,7 +154,10 @@ fn seal_file(
     let shown = folder.shown(&sealed.path);
     if remove {
         unlink_plaintext(&source, &sealed).map_err(|error| {
-            CliError::new(Exit::Io, format!("{} is sealed, but stays: {error}", file.display()))
+            CliError::new(
+                Exit::Io,
+                format!("{} is sealed, but stays: {error}", file.display()),
+            )
         })?;
     }
     writeln!(
@@ -183,9 +209,14 @@ fn unseal_file(
 
 fn beneath(file: &Path) -> Result<(Folder, PathBuf), CliError> {
     let Some(name) = file.file_name() else {
-        return Err(CliError::new(Exit::Usage, format!("{} is no file", file.display())));
+        return Err(CliError::new(
+            Exit::Usage,
+            format!("{} is no file", file.display()),
+        ));
     };
-    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = file
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     let folder = Folder::open(parent.unwrap_or(Path::new("."))).map_err(fs_error)?;
     Ok((folder, PathBuf::from(name)))
 }
@@ -201,7 +232,10 @@ fn refused(file: &Path, refusal: Refusal) -> CliError {
 }
 
 fn seal_error(file: &Path, error: &SealError) -> CliError {
-    CliError::new(Exit::Io, format!("{} is not sealed, and untouched: {error}", file.display()))
+    CliError::new(
+        Exit::Io,
+        format!("{} is not sealed, and untouched: {error}", file.display()),
+    )
 }
 
 fn fs_error(error: FsError) -> CliError {

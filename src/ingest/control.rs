@@ -59,7 +59,10 @@ pub enum ControlError {
 }
 
 fn socket_error(path: &Path, error: &std::io::Error) -> ControlError {
-    ControlError::Socket { path: path.to_owned(), reason: error.to_string() }
+    ControlError::Socket {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    }
 }
 
 /// Opens the socket of a data folder whose lock is held: one that a killed daemon left is replaced.

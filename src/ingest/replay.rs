@@ -33,7 +33,9 @@ pub enum ReplayError {
         reason: String,
     },
     /// A line is not a message.
-    #[error("{path}:{line}: {reason}; a line is {{\"after_ms\":0,\"topic\":\"…\",\"qos\":1,\"retain\":false,\"payload\":\"…\"}}")]
+    #[error(
+        "{path}:{line}: {reason}; a line is {{\"after_ms\":0,\"topic\":\"…\",\"qos\":1,\"retain\":false,\"payload\":\"…\"}}"
+    )]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -96,10 +98,15 @@ pub fn messages(
     };
     let file = std::fs::File::open(path).map_err(|error| unreadable(path, &error))?;
     let path = path.to_owned();
-    let lines = std::io::BufReader::with_capacity(256 * 1024, file).lines().enumerate();
+    let lines = std::io::BufReader::with_capacity(256 * 1024, file)
+        .lines()
+        .enumerate();
     Ok(lines.filter_map(move |(index, line)| {
-        let malformed =
-            |reason| ReplayError::Malformed { path: path.clone(), line: index + 1, reason };
+        let malformed = |reason| ReplayError::Malformed {
+            path: path.clone(),
+            line: index + 1,
+            reason,
+        };
         match line {
             Ok(line) if line.trim().is_empty() => None,
             Ok(line) if line.len() > MAX_LINE_BYTES => Some(Err(malformed(format!(
@@ -179,10 +186,20 @@ mod tests {
         }
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.jsonl");
-        crate::base::fsutil::write_atomic(&path, b"{\"topic\":\"t\",\"payload\":\"\"}\n\nnope\n", 0o600)
-            .unwrap();
+        crate::base::fsutil::write_atomic(
+            &path,
+            b"{\"topic\":\"t\",\"payload\":\"\"}\n\nnope\n",
+            0o600,
+        )
+        .unwrap();
         let outcomes: Vec<_> = messages(&path).unwrap().collect();
         assert_eq!(outcomes.len(), 2);
-        assert!(outcomes[1].as_ref().unwrap_err().to_string().contains("s.jsonl:3:"));
+        assert!(
+            outcomes[1]
+                .as_ref()
+                .unwrap_err()
+                .to_string()
+                .contains("s.jsonl:3:")
+        );
     }
 }

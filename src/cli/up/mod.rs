@@ -50,7 +50,11 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
-    let folder = context.global.dir.clone().unwrap_or_else(|| PathBuf::from(FOLDER));
+    let folder = context
+        .global
+        .dir
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(FOLDER));
     context.folder.clone_from(&folder);
     setup::initialise(&folder, context)?;
     let config = setup::load_folder(&folder, context)?;
@@ -59,17 +63,21 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
         Some(address) => (plan.broker.host, plan.broker.port) = setup::parse_broker(address)?,
         None => plan.own_broker = Some(OWN_BROKER_PORT),
     }
-    let recordings = plan.recordings.as_ref().map(|recordings| recordings.folder.clone());
-    let mut running = app::start(plan, context.clock.clone(), &mut |_, _, _| {})
-        .map_err(setup::start_error)?;
+    let recordings = plan
+        .recordings
+        .as_ref()
+        .map(|recordings| recordings.folder.clone());
+    let mut running =
+        app::start(plan, context.clock.clone(), &mut |_, _, _| {}).map_err(setup::start_error)?;
     let outcome = show(args, context, &mut running, &folder, recordings.as_deref());
     let stopped = running.stop().map_err(CliError::from);
     let ending = outcome?;
     stopped?;
     match ending {
-        Some(Ending::WriterGaveUp) => {
-            Err(CliError::new(Exit::Io, "the writer gave up; see the messages above"))
-        }
+        Some(Ending::WriterGaveUp) => Err(CliError::new(
+            Exit::Io,
+            "the writer gave up; see the messages above",
+        )),
         _ => Ok(()),
     }
 }
@@ -122,7 +130,10 @@ fn wait_connected(running: &mut Running) -> Result<Option<Ending>, CliError> {
         }
         if began.elapsed() > PATIENCE {
             let status = running.status();
-            let trouble = status.families.values().find_map(|health| health.trouble.clone());
+            let trouble = status
+                .families
+                .values()
+                .find_map(|health| health.trouble.clone());
             return Err(CliError::new(
                 Exit::Unavailable,
                 format!(
@@ -151,10 +162,7 @@ fn invite(context: &mut Context<'_>, running: &Running) -> Result<(), CliError> 
     Ok(())
 }
 
-fn live(
-    context: &mut Context<'_>,
-    running: &mut Running,
-) -> Result<Option<Ending>, CliError> {
+fn live(context: &mut Context<'_>, running: &mut Running) -> Result<Option<Ending>, CliError> {
     let mut news = tail::Live::begin(running.writer().head(), context)?;
     loop {
         if let Some(ending) = running.ending(Some(LIVE_PAUSE)) {

@@ -76,9 +76,8 @@ pub(super) fn replay(
     let digest = hex(&Sha256::digest(STREAM.as_bytes()));
     if is_finished(database, &digest)? {
         context.note("the night is in the log already; it is not replayed twice");
-        return wait_for_recordings(running, database).map(|ending| {
-            ending.map_or(Outcome::Done(0), Outcome::Interrupted)
-        });
+        return wait_for_recordings(running, database)
+            .map(|ending| ending.map_or(Outcome::Done(0), Outcome::Interrupted));
     }
     let night = messages()?;
     let missing = missing(running, database, &night)?;
@@ -91,7 +90,10 @@ pub(super) fn replay(
     }
     let published = missing.len() as u64;
     let expected = running.status().counters.messages_received
-        + missing.iter().filter(|message| running.subscribes(&message.topic)).count() as u64;
+        + missing
+            .iter()
+            .filter(|message| running.subscribes(&message.topic))
+            .count() as u64;
     send(args, context, running, missing)?;
     if let Some(ending) = wait_received(running, expected)? {
         return Ok(Outcome::Interrupted(ending));
@@ -107,7 +109,10 @@ pub(super) fn replay(
     if let Some(ending) = wait_for_recordings(running, database)? {
         return Ok(Outcome::Interrupted(ending));
     }
-    let finished = ReplayFinished { sha256: digest, messages: night.len() as i64 };
+    let finished = ReplayFinished {
+        sha256: digest,
+        messages: night.len() as i64,
+    };
     let event = NewEvent::own(context.clock.now(), "replay/night", finished);
     running.writer().store(vec![event])?;
     Ok(Outcome::Done(published))
@@ -136,7 +141,9 @@ fn send(
     } else {
         ProgressBar::hidden()
     };
-    if let Ok(style) = ProgressStyle::with_template("a night at Heron Lane {bar:32} {pos}/{len} messages, {per_sec}") {
+    if let Ok(style) = ProgressStyle::with_template(
+        "a night at Heron Lane {bar:32} {pos}/{len} messages, {per_sec}",
+    ) {
         bar.set_style(style);
     }
     let paced = messages.into_iter().map(|mut message| {
@@ -145,7 +152,8 @@ fn send(
     });
     let sent = running.block_on(publish(running.broker(), paced, |_| bar.inc(1)));
     bar.finish_and_clear();
-    sent.map(|_| ()).map_err(|error| CliError::new(Exit::Unavailable, error.to_string()))
+    sent.map(|_| ())
+        .map_err(|error| CliError::new(Exit::Unavailable, error.to_string()))
 }
 
 fn wait_received(running: &mut Running, expected: u64) -> Result<Option<Ending>, CliError> {
@@ -192,10 +200,15 @@ fn wait_for_recordings(
             return Ok(None);
         }
         if began.elapsed() > PATIENCE {
-            let trouble = status.recordings_trouble.unwrap_or_else(|| "no reason known".into());
+            let trouble = status
+                .recordings_trouble
+                .unwrap_or_else(|| "no reason known".into());
             return Err(CliError::new(
                 Exit::ProblemsFound,
-                format!("the recordings are not sealed after {} s: {trouble}", PATIENCE.as_secs()),
+                format!(
+                    "the recordings are not sealed after {} s: {trouble}",
+                    PATIENCE.as_secs()
+                ),
             ));
         }
         if let Some(ending) = running.ending(Some(Duration::from_millis(20))) {
@@ -233,8 +246,16 @@ fn trace(running: &Running, message: &Message) -> Option<Trace> {
         retain: false,
         received_at: running.status().started_at,
     };
-    let event = decode(&inbound, running.rules()).events.into_iter().next()?;
-    Some((message.topic.clone(), event.event.kind().name(), event.event.encode(), event.text))
+    let event = decode(&inbound, running.rules())
+        .events
+        .into_iter()
+        .next()?;
+    Some((
+        message.topic.clone(),
+        event.event.kind().name(),
+        event.event.encode(),
+        event.text,
+    ))
 }
 
 fn stored(database: &mut Database) -> Result<HashMap<Trace, usize>, StorageError> {
@@ -244,7 +265,9 @@ fn stored(database: &mut Database) -> Result<HashMap<Trace, usize>, StorageError
     let mut position = 0;
     loop {
         let events = reader.after(&mut session, position, CHUNK_EVENTS)?;
-        let Some(last) = events.last() else { return Ok(traces) };
+        let Some(last) = events.last() else {
+            return Ok(traces);
+        };
         position = last.position;
         for event in events {
             if let Some(topic) = &event.topic {
@@ -270,7 +293,9 @@ fn missing(
     Ok(night
         .iter()
         .filter(|message| {
-            let Some(trace) = trace(running, message) else { return true };
+            let Some(trace) = trace(running, message) else {
+                return true;
+            };
             match stored.get_mut(&trace) {
                 Some(count) if *count > 0 => {
                     *count -= 1;

@@ -80,7 +80,9 @@ fn kinds(context: &mut Context<'_>, session: &mut SqliteSession<'_>) -> Result<(
     let half = rows.len().div_ceil(2);
     for index in 0..half {
         let cell = |row: Option<&(String, i64)>| {
-            row.map_or_else(String::new, |(kind, count)| format!("{count:>7}  {kind:<28}"))
+            row.map_or_else(String::new, |(kind, count)| {
+                format!("{count:>7}  {kind:<28}")
+            })
         };
         let line = format!("{}{}", cell(rows.get(index)), cell(rows.get(index + half)));
         writeln!(context.out, "{}", line.trim_end())?;
@@ -101,7 +103,12 @@ fn states(context: &mut Context<'_>, session: &mut SqliteSession<'_>) -> Result<
         |row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned())),
     )?;
     for (sensor, said) in rows {
-        writeln!(context.out, "  {:<22} {}", visible(&label(&sensor)), visible(&said))?;
+        writeln!(
+            context.out,
+            "  {:<22} {}",
+            visible(&label(&sensor)),
+            visible(&said)
+        )?;
     }
     Ok(())
 }
@@ -120,7 +127,14 @@ fn sightings(context: &mut Context<'_>, session: &mut SqliteSession<'_>) -> Resu
            WHERE type IN ('PERSON_DETECTED', 'VEHICLE_DETECTED', 'PACKAGE_DETECTED') GROUP BY type) \
          ORDER BY at LIMIT ?1",
         values![ROWS],
-        |row| Ok((row.text(0)?.to_owned(), row.int(1)?, row.text(2)?.to_owned(), row.int(3)?)),
+        |row| {
+            Ok((
+                row.text(0)?.to_owned(),
+                row.int(1)?,
+                row.text(2)?.to_owned(),
+                row.int(3)?,
+            ))
+        },
     )?;
     for (who, count, camera, at) in rows {
         writeln!(
@@ -167,8 +181,10 @@ fn recordings(context: &mut Context<'_>, session: &mut SqliteSession<'_>) -> Res
                 (Some(width), Some(height)) => format!(" {width}×{height}"),
                 _ => String::new(),
             };
-            let length =
-                row.opt_real(3)?.map(|seconds| format!(", {seconds:.1} s")).unwrap_or_default();
+            let length = row
+                .opt_real(3)?
+                .map(|seconds| format!(", {seconds:.1} s"))
+                .unwrap_or_default();
             Ok(format!(
                 "  {:<36} {}, {} bytes{length}, {}{size}, {}",
                 visible(row.text(0)?),
@@ -193,10 +209,17 @@ fn trouble(context: &mut Context<'_>, session: &mut SqliteSession<'_>) -> Result
          ORDER BY n DESC, reason LIMIT 24",
         &[],
         |row| {
-            Ok((row.int(0)?, row.text(1)?.to_owned(), row.opt_text(2)?.unwrap_or("").to_owned()))
+            Ok((
+                row.int(0)?,
+                row.text(1)?.to_owned(),
+                row.opt_text(2)?.unwrap_or("").to_owned(),
+            ))
         },
     )?;
-    heading(context, "Undecodable, kept raw (nightjar dead-letters list)")?;
+    heading(
+        context,
+        "Undecodable, kept raw (nightjar dead-letters list)",
+    )?;
     for (count, reason, topic) in rows {
         let topic = visible(&topic);
         let topic = context.screen.paint(Ink::Faint, &topic);

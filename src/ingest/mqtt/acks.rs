@@ -54,7 +54,9 @@ struct Entry {
 
 impl std::fmt::Debug for AckBook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AckBook").field("waiting", &self.pages().waiting.len()).finish_non_exhaustive()
+        f.debug_struct("AckBook")
+            .field("waiting", &self.pages().waiting.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -88,7 +90,11 @@ impl AckBook {
         self.inflight.0.fetch_add(size_bytes, Ordering::Relaxed);
         let mut pages = self.pages();
         let epoch = pages.epoch;
-        pages.waiting.push_back(Entry { epoch, packet_id, size_bytes });
+        pages.waiting.push_back(Entry {
+            epoch,
+            packet_id,
+            size_bytes,
+        });
         Arc::clone(&self.settled)
     }
 
@@ -138,8 +144,12 @@ impl AckBook {
         while pages.taken < self.settled.count() {
             let entry = pages.waiting.pop_front()?;
             pages.taken += 1;
-            self.inflight.0.fetch_sub(entry.size_bytes, Ordering::Relaxed);
-            let Some(packet_id) = entry.packet_id else { continue };
+            self.inflight
+                .0
+                .fetch_sub(entry.size_bytes, Ordering::Relaxed);
+            let Some(packet_id) = entry.packet_id else {
+                continue;
+            };
             if entry.epoch == pages.epoch || self.ignores_epoch {
                 return Some(packet_id);
             }

@@ -20,12 +20,12 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::base::clock::Clock;
-use crate::base::telemetry::Telemetry;
 use crate::base::ids;
+use crate::base::telemetry::Telemetry;
 use crate::decode::topic::Family;
 use crate::decode::{Inbound, Rules, decode};
 use crate::event::NewEvent;
-use crate::event::system::{SubscriptionRefused, Weight, Noted};
+use crate::event::system::{Noted, SubscriptionRefused, Weight};
 use crate::event_log::dedupe::Delivery;
 use crate::writer::{Handle, Reply, SessionOpening, Submission};
 
@@ -192,15 +192,26 @@ impl<L: Link> Subscriber<L> {
         let stale: Vec<String> = self
             .subscribed
             .lines()
-            .filter(|filter| !self.subscription.filters.iter().any(|wanted| wanted == filter))
+            .filter(|filter| {
+                !self
+                    .subscription
+                    .filters
+                    .iter()
+                    .any(|wanted| wanted == filter)
+            })
             .map(ToOwned::to_owned)
             .collect();
         self.open_session(session).await;
         if self.subscribed == wanted {
-            self.set_health(Health { connected: true, trouble: None });
+            self.set_health(Health {
+                connected: true,
+                trouble: None,
+            });
             return Ok(());
         }
-        self.link.subscribe(&self.subscription.filters, &stale).await
+        self.link
+            .subscribe(&self.subscription.filters, &stale)
+            .await
     }
 
     /// Tells the writer of the session and of the filters that the broker has confirmed in it. A
@@ -213,28 +224,53 @@ impl<L: Link> Subscriber<L> {
             filters: self.subscribed.clone(),
             replaces_lost: !self.subscription.broker_forgets,
         };
-        self.submit(Submission { opening: Some(opening), ..Submission::default() }, None).await;
+        self.submit(
+            Submission {
+                opening: Some(opening),
+                ..Submission::default()
+            },
+            None,
+        )
+        .await;
     }
 
     async fn subscribed(&mut self, refused: &[String]) {
         let family = self.subscription.family.name();
-        let granted = self.subscription.filters.iter().filter(|filter| !refused.contains(filter));
+        let granted = self
+            .subscription
+            .filters
+            .iter()
+            .filter(|filter| !refused.contains(filter));
         self.subscribed = granted.cloned().collect::<Vec<_>>().join("\n");
         if let Some(session) = self.session {
             self.open_session(session).await;
         }
         let trouble = (!refused.is_empty()).then(|| {
-            format!("the broker refused {} (look at its acl_file)", refused.join(", "))
+            format!(
+                "the broker refused {} (look at its acl_file)",
+                refused.join(", ")
+            )
         });
-        self.set_health(Health { connected: true, trouble });
+        self.set_health(Health {
+            connected: true,
+            trouble,
+        });
         for filter in refused {
             self.shared.telemetry.subscriptions_refused.add_one();
             tracing::error!(family, filter, "the broker refused the subscription");
-            let refused =
-                SubscriptionRefused { family: family.to_owned(), filter: filter.clone() };
-            let event =
-                NewEvent::own(self.shared.clock.now(), format!("broker/{family}"), refused);
-            self.submit(Submission { events: vec![event], ..Submission::default() }, None).await;
+            let refused = SubscriptionRefused {
+                family: family.to_owned(),
+                filter: filter.clone(),
+            };
+            let event = NewEvent::own(self.shared.clock.now(), format!("broker/{family}"), refused);
+            self.submit(
+                Submission {
+                    events: vec![event],
+                    ..Submission::default()
+                },
+                None,
+            )
+            .await;
         }
     }
 
@@ -331,20 +367,38 @@ impl<L: Link> Subscriber<L> {
         if self.quick_closes == TAKEOVER_CLOSES {
             let id = format!("client id of {} in use?", self.subscription.family.name());
             tracing::error!("{id}: the broker closes every connection at once");
-            let noted = Noted { component: "mqtt".into(), level: Weight::Alert };
-            let event = NewEvent::own(self.shared.clock.now(), "broker/mqtt", noted).with_text(
-                format!("{id} The broker closes every connection at once; another Nightjar may run"),
-            );
-            self.submit(Submission { events: vec![event], ..Submission::default() }, None).await;
+            let noted = Noted {
+                component: "mqtt".into(),
+                level: Weight::Alert,
+            };
+            let event =
+                NewEvent::own(self.shared.clock.now(), "broker/mqtt", noted).with_text(format!(
+                    "{id} The broker closes every connection at once; another Nightjar may run"
+                ));
+            self.submit(
+                Submission {
+                    events: vec![event],
+                    ..Submission::default()
+                },
+                None,
+            )
+            .await;
         }
         if self.quick_closes >= TAKEOVER_CLOSES {
-            trouble = format!("client id in use? The broker closes every connection at once ({trouble})");
+            trouble =
+                format!("client id in use? The broker closes every connection at once ({trouble})");
         }
         if let LinkError::TooLarge { bytes } = error {
             self.link.raise_limit();
-            tracing::warn!(bytes, "a packet over the limit: reading it once to store it raw");
+            tracing::warn!(
+                bytes,
+                "a packet over the limit: reading it once to store it raw"
+            );
         }
-        self.set_health(Health { connected: false, trouble: Some(trouble) });
+        self.set_health(Health {
+            connected: false,
+            trouble: Some(trouble),
+        });
     }
 
     fn set_health(&self, health: Health) {

@@ -33,7 +33,9 @@ pub struct Message {
 #[derive(Debug, Error)]
 pub enum PublishError {
     /// No broker, or it does not let us in.
-    #[error("cannot publish to the broker at {broker}: {reason}; is it running, and are name and password right?")]
+    #[error(
+        "cannot publish to the broker at {broker}: {reason}; is it running, and are name and password right?"
+    )]
     Broker {
         /// Host and port.
         broker: String,
@@ -78,10 +80,15 @@ pub async fn publish(
             if !message.after.is_zero() {
                 tokio::time::sleep(message.after).await;
             }
-            let qos = if message.qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
+            let qos = if message.qos == 0 {
+                QoS::AtMostOnce
+            } else {
+                QoS::AtLeastOnce
+            };
             to_answer += u64::from(message.qos != 0);
-            let sent =
-                client.publish(&message.topic, qos, message.retain, message.payload.clone()).await;
+            let sent = client
+                .publish(&message.topic, qos, message.retain, message.payload.clone())
+                .await;
             sent.map_err(|error| error.to_string())?;
             published(&message);
             count += 1;
@@ -90,7 +97,10 @@ pub async fn publish(
             done.notified().await;
         }
         wanted.set(Some(to_answer));
-        client.disconnect().await.map_err(|error| error.to_string())?;
+        client
+            .disconnect()
+            .await
+            .map_err(|error| error.to_string())?;
         Ok::<u64, String>(count)
     };
     let unreachable = |reason| PublishError::Broker {

@@ -40,7 +40,10 @@ pub struct Broker {
 
 impl std::fmt::Debug for Broker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Broker").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+        f.debug_struct("Broker")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
     }
 }
 
@@ -86,17 +89,35 @@ impl RumqttLink {
         options.set_manual_acks(true);
         let (client, mut events) = AsyncClient::new(options, REQUEST_QUEUE);
         events.network_options.set_tcp_nodelay(true);
-        Self { client, events, asked: Vec::new(), hard_cap_bytes: broker.hard_cap_bytes }
+        Self {
+            client,
+            events,
+            asked: Vec::new(),
+            hard_cap_bytes: broker.hard_cap_bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+impl RumqttLink {
+    pub(super) fn options(&self) -> &MqttOptions {
+        &self.events.mqtt_options
+    }
+
+    pub(super) fn events_mut(&mut self) -> &mut EventLoop {
+        &mut self.events
     }
 }
 
 impl Link for RumqttLink {
     async fn poll(&mut self) -> Result<Incoming, LinkError> {
         Ok(match self.events.poll().await.map_err(link_error)? {
-            rumqttc::Event::Incoming(Packet::ConnAck(connack)) => {
-                Incoming::Connected { session_present: connack.session_present }
+            rumqttc::Event::Incoming(Packet::ConnAck(connack)) => Incoming::Connected {
+                session_present: connack.session_present,
+            },
+            rumqttc::Event::Incoming(Packet::Publish(publish)) => {
+                Incoming::Arrived(arrived(publish))
             }
-            rumqttc::Event::Incoming(Packet::Publish(publish)) => Incoming::Arrived(arrived(publish)),
             rumqttc::Event::Incoming(Packet::SubAck(answer)) => {
                 let refused = self
                     .asked
@@ -118,7 +139,10 @@ impl Link for RumqttLink {
         };
         let lost = |error: StateError| LinkError::Lost(error.to_string());
         for &packet_id in packet_ids {
-            network.write(Packet::PubAck(PubAck::new(packet_id))).await.map_err(lost)?;
+            network
+                .write(Packet::PubAck(PubAck::new(packet_id)))
+                .await
+                .map_err(lost)?;
         }
         network.flush().await.map_err(lost)
     }
@@ -130,7 +154,10 @@ impl Link for RumqttLink {
             .iter()
             .map(|filter| SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce));
         self.client.try_subscribe_many(wanted).map_err(full)?;
-        stale.iter().try_for_each(|filter| self.client.try_unsubscribe(filter)).map_err(full)
+        stale
+            .iter()
+            .try_for_each(|filter| self.client.try_unsubscribe(filter))
+            .map_err(full)
     }
 
     fn reset(&mut self) -> Vec<Arrived> {
@@ -154,7 +181,9 @@ impl Link for RumqttLink {
 
     fn raise_limit(&mut self) {
         let outgoing = self.events.mqtt_options.max_packet_size();
-        self.events.mqtt_options.set_max_packet_size(self.hard_cap_bytes, outgoing);
+        self.events
+            .mqtt_options
+            .set_max_packet_size(self.hard_cap_bytes, outgoing);
     }
 
     fn doorbell(&mut self) -> Doorbell {
