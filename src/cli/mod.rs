@@ -12,6 +12,7 @@ pub mod term;
 pub mod when;
 
 pub mod check;
+pub mod completions;
 pub mod dead_letters;
 pub mod query;
 pub mod rebuild;
@@ -39,7 +40,8 @@ Examples:
   nightjar sql \"SELECT * FROM pets\"        any question, read-only
   nightjar check                           is the database whole?
   nightjar rebuild --check                 would a rebuild give the same tables?
-  nightjar dead-letters list               what could not be understood";
+  nightjar dead-letters list               what could not be understood
+  nightjar completions bash                for the shell";
 
 const GLOBAL: &str = "Options of every command";
 
@@ -90,6 +92,8 @@ pub enum Verb {
     Check(check::Args),
     /// What could not be decoded or folded
     DeadLetters(dead_letters::Args),
+    /// Print what a shell needs to complete the command line
+    Completions(completions::Args),
 }
 
 /// What a verb works with: all that it would otherwise fetch from the process.
@@ -193,6 +197,7 @@ fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> {
         Verb::Rebuild(args) => rebuild::run(args, context),
         Verb::Check(args) => check::run(args, context),
         Verb::DeadLetters(args) => dead_letters::run(args, context),
+        Verb::Completions(args) => completions::run(args, context),
     }
 }
 

@@ -152,8 +152,9 @@ fn show(compared: &[Comparison], context: &mut Context<'_>) -> std::io::Result<(
             table.live.table.to_owned(),
             grouped(table.live.rows as i64),
             grouped(table.rebuilt.rows as i64),
+            word.to_owned(),
         ];
-        grid.row_with_verdict(cells, ink, word);
+        grid.row_in(cells, ink);
     }
     grid.write(context.out)
 }
