@@ -6,6 +6,7 @@
 
 pub mod exit;
 pub mod folder;
+pub mod grid;
 pub mod suggestion;
 pub mod table;
 pub mod term;

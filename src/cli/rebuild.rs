@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::exit::{CliError, Exit};
-use super::table::Grid;
+use super::grid::Grid;
 use super::term::{Ink, grouped};
 use super::{Context, folder};
 use crate::base::lock::{self, FolderLock, LockError};
