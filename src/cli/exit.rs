@@ -99,16 +99,16 @@ impl fmt::Display for CliError {
 
 impl std::error::Error for CliError {}
 
+/// An error of writing to stdout; other files are named where they are read.
 impl From<std::io::Error> for CliError {
     fn from(error: std::io::Error) -> Self {
         use std::io::ErrorKind;
         let code = match error.kind() {
             ErrorKind::BrokenPipe => return Self::reader_gone(),
-            ErrorKind::NotFound => Exit::NoInput,
             ErrorKind::PermissionDenied => Exit::Forbidden,
             _ => Exit::Io,
         };
-        Self::new(code, error.to_string())
+        Self::new(code, format!("cannot write the output: {error}"))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::exit::{CliError, Exit};
+use crate::storage::StorageError;
 use crate::storage::sqlite::Database;
 
 /// The main database inside the data folder.
@@ -73,7 +74,8 @@ pub fn open_reader(folder: &Path) -> Result<Database, CliError> {
     if let Err(error) = std::fs::metadata(&path) {
         return Err(missing(&path, &error));
     }
-    let mut database = Database::open_reader(&path)?;
+    let mut database =
+        Database::open_reader(&path).map_err(|error| refused(&path, folder, error))?;
     let is_ours = crate::storage::first(
         &mut database.snapshot()?,
         "SELECT count(*) FROM sqlite_schema WHERE name IN ('event_log', 'projections', 'metadata')",
@@ -85,6 +87,23 @@ pub fn open_reader(folder: &Path) -> Result<Database, CliError> {
         return Err(CliError::new(Exit::BadData, text));
     }
     Ok(database)
+}
+
+// SQLite's own words do not say what a person can do about it.
+fn refused(path: &Path, folder: &Path, error: StorageError) -> CliError {
+    if let Err(error) = std::fs::File::open(path) {
+        return missing(path, &error);
+    }
+    if rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_err() {
+        let text = format!(
+            "{} cannot be read: readers meet in a file that SQLite makes beside it, and {} is not \
+             writable for this user; run this as the user nightjar, or read a copy",
+            path.display(),
+            folder.display()
+        );
+        return CliError::new(Exit::Forbidden, text);
+    }
+    error.into()
 }
 
 fn missing(path: &Path, error: &std::io::Error) -> CliError {

@@ -6,6 +6,7 @@
 
 pub mod exit;
 pub mod folder;
+pub mod grid;
 pub mod suggestion;
 pub mod table;
 pub mod term;
@@ -14,6 +15,7 @@ pub mod when;
 mod setup;
 
 pub mod check;
+pub mod completions;
 pub mod config;
 pub mod dead_letters;
 pub mod init;
@@ -49,7 +51,8 @@ Examples:
   nightjar sql \"SELECT * FROM pets\"        any question, read-only
   nightjar check                           is the database whole?
   nightjar rebuild --check                 would a rebuild give the same tables?
-  nightjar dead-letters list               what could not be understood";
+  nightjar dead-letters list               what could not be understood
+  nightjar completions bash                for the shell";
 
 const GLOBAL: &str = "Options of every command";
 
@@ -114,6 +117,8 @@ pub enum Verb {
     Vault(vault::Args),
     /// What is configured, and where it comes from
     Config(config::Args),
+    /// Print what a shell needs to complete the command line
+    Completions(completions::Args),
 }
 
 /// What a verb works with: all that it would otherwise fetch from the process.
@@ -229,6 +234,7 @@ fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> {
         Verb::Publish(args) => publish::run(args, context),
         Verb::Vault(args) => vault::run(args, context),
         Verb::Config(args) => config::run(args, context),
+        Verb::Completions(args) => completions::run(args, context),
     }
 }
 

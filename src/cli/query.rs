@@ -1,7 +1,8 @@
 //! `query`: the named questions of the read model.
 
 use super::exit::{CliError, Exit};
-use super::table::{FormatArgs, Grid, Heading, RowWriter};
+use super::grid::Grid;
+use super::table::{FormatArgs, Heading, RowWriter};
 use super::{Context, folder, suggestion};
 use crate::read_model::view::Window;
 use crate::read_model::{View, views};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::exit::{CliError, Exit};
-use super::table::Grid;
+use super::grid::Grid;
 use super::term::{Ink, grouped};
 use super::{Context, folder};
 use serde_json::Value;
@@ -163,8 +163,9 @@ fn show(compared: &[Comparison], context: &mut Context<'_>) -> std::io::Result<(
             table.live.table.to_owned(),
             grouped(table.live.rows as i64),
             grouped(table.rebuilt.rows as i64),
+            word.to_owned(),
         ];
-        grid.row_with_verdict(cells, ink, word);
+        grid.row_in(cells, ink);
     }
     grid.write(context.out)
 }

@@ -138,7 +138,9 @@ fn statement(args: &Args, context: &mut Context<'_>) -> Result<String, CliError>
             .input
             .take(STATEMENT_BYTES)
             .read_to_string(&mut statement);
-        read.map_err(|error| CliError::from(error).context("the statement on stdin"))?;
+        read.map_err(|error| {
+            CliError::new(Exit::BadData, format!("cannot read the statement: {error}"))
+        })?;
     }
     if statement.trim().is_empty() {
         return Err(CliError::new(Exit::Usage, "the statement is empty"));

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::exit::CliError;
-use super::table::Grid;
+use super::grid::Grid;
 use super::term::{Ink, grouped, human_bytes, human_span, visible};
 use super::when::local;
 use super::{Context, folder};

@@ -5,10 +5,10 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use jiff::tz::TimeZone;
 
-use super::term::{Ink, Screen, human_bytes, visible};
+use super::grid::Grid;
+use super::term::{Screen, human_bytes, visible};
 use super::when::local;
 use crate::base::clock::rfc3339;
 use crate::base::ids::hex;
@@ -297,91 +297,6 @@ fn write_table(
     grid.write(out)
 }
 
-/// A table for people without lines: columns two spaces apart, broken to the terminal's width.
-#[derive(Debug)]
-pub struct Grid {
-    table: Table,
-    headings: Vec<String>,
-    right: Vec<usize>,
-}
-
-impl Grid {
-    /// An empty one.
-    pub fn new(screen: Screen) -> Self {
-        let mut table = Table::new();
-        table.load_preset(presets::NOTHING);
-        table.force_no_tty();
-        if screen.color {
-            table.enforce_styling();
-        }
-        match screen.width {
-            Some(width) => table
-                .set_content_arrangement(ContentArrangement::Dynamic)
-                .set_width(width),
-            None => table.set_content_arrangement(ContentArrangement::Disabled),
-        };
-        Self {
-            table,
-            headings: Vec::new(),
-            right: Vec::new(),
-        }
-    }
-
-    /// Sets the headings.
-    pub fn head(&mut self, names: Vec<String>) {
-        self.headings = names;
-    }
-
-    /// Aligns a column of numbers.
-    pub fn align_right(&mut self, column: usize) {
-        self.right.push(column);
-    }
-
-    /// Adds a row; the cells hold nothing that could act on a terminal.
-    pub fn row(&mut self, cells: Vec<String>) {
-        self.table.add_row(cells);
-    }
-
-    /// Adds a row whose last cell has a colour.
-    pub fn row_with_verdict(&mut self, cells: Vec<String>, ink: Ink, verdict: &str) {
-        let verdict = Cell::new(verdict);
-        let verdict = match ink {
-            Ink::Good => verdict.fg(Color::DarkGreen),
-            Ink::Warning => verdict.fg(Color::DarkYellow),
-            Ink::Bad | Ink::Worst => verdict.fg(Color::DarkRed),
-            Ink::Plain | Ink::Heading | Ink::Faint | Ink::Name => verdict,
-        };
-        let cells = cells.into_iter().map(Cell::new).chain([verdict]);
-        self.table.add_row(cells.collect::<Vec<_>>());
-    }
-
-    /// Writes it, without blanks at the ends of lines.
-    pub fn write(mut self, out: &mut dyn Write) -> io::Result<()> {
-        if !self.headings.is_empty() {
-            let cells = self.headings.iter().enumerate().map(|(column, name)| {
-                let cell = Cell::new(name).add_attribute(Attribute::Bold);
-                if self.right.contains(&column) {
-                    cell.set_alignment(CellAlignment::Right)
-                } else {
-                    cell
-                }
-            });
-            let cells: Vec<_> = cells.collect();
-            self.table.set_header(cells);
-        }
-        for (index, column) in self.table.column_iter_mut().enumerate() {
-            column.set_padding((0, 2));
-            if self.right.contains(&index) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        for line in self.table.lines() {
-            writeln!(out, "{}", line.trim_end())?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
@@ -474,23 +389,5 @@ at,\"size, all\",text
         let names = ["a", "a", "a_2", "a"].map(String::from);
         let unique: Vec<_> = headings(&names).into_iter().map(|h| h.name).collect();
         assert_eq!(unique, ["a", "a_2", "a_2_2", "a_3"]);
-    }
-
-    #[test]
-    fn a_narrow_terminal_breaks_cells_and_never_exceeds_its_width() {
-        let mut grid = Grid::new(Screen {
-            width: Some(30),
-            ..Screen::default()
-        });
-        grid.head(vec!["name".into(), "text".into()]);
-        grid.row(vec!["front_door".into(), "word ".repeat(20)]);
-        let mut out = Vec::new();
-        grid.write(&mut out).unwrap();
-        let text = String::from_utf8(out).unwrap();
-        assert!(text.lines().count() > 3, "{text}");
-        assert!(
-            text.lines().all(|line| line.chars().count() <= 30),
-            "{text}"
-        );
     }
 }

@@ -541,3 +541,20 @@ fn every_help_begins_with_examples() {
     }
     command.debug_assert();
 }
+
+#[test]
+fn completions_know_every_verb() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = run_in(folder.path(), "", &["completions", shell]);
+        assert!(ran.out.contains("dead-letters"), "{shell}");
+    }
+    let (code, error, _) = run_to(
+        folder.path(),
+        "",
+        &["completions", "bash"],
+        &mut Broken(9),
+        Shutdown::new(),
+    );
+    assert_eq!((code, error), (Exit::Ok, String::new()));
+}
