@@ -261,7 +261,7 @@ fn take(
     keep: Keep<'_>,
 ) -> Result<Receipt, StorageError> {
     if let Some(opening) = &submission.opening {
-        for event in open_session(ledger, opening, now) {
+        if let Some(event) = open_session(ledger, opening, now) {
             let envelope = ledger.append(session, &event)?;
             keep(session, ledger, envelope)?;
         }
@@ -333,7 +333,7 @@ fn open_session(
     let stream = format!("broker/{family}");
     match before {
         Some(before) if before.uuid == opening.uuid => None,
-        Some(before) => Some(NewEvent::own(
+        Some(before) if opening.replaces_lost => Some(NewEvent::own(
             now,
             stream,
             SessionLost {
@@ -341,7 +341,7 @@ fn open_session(
                 last_stored_at: before.last_at,
             },
         )),
-        None => Some(NewEvent::own(now, stream, SessionStarted { family })),
+        _ => Some(NewEvent::own(now, stream, SessionStarted { family })),
     }
 }
 

@@ -62,6 +62,8 @@ pub struct SessionOpening {
     pub uuid: Uuid,
     /// Its filters, one per line.
     pub filters: String,
+    /// Another session of this family that is known means that the broker has lost that one.
+    pub replaces_lost: bool,
 }
 
 /// One message on its way to the disk.
