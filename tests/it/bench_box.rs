@@ -47,7 +47,7 @@ pub(crate) struct BenchBox {
     handle: Option<Handle>,
     thread: Option<JoinHandle<Result<(), WriterError>>>,
     /// Kept for its drop: the folder goes last.
-    _folder: Option<tempfile::TempDir>,
+    folder: Option<tempfile::TempDir>,
 }
 
 impl BenchBox {
@@ -61,7 +61,7 @@ impl BenchBox {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("nightjar.db");
         let mut bench = Self::stopped(path, projections, Durability::Scratch);
-        bench._folder = Some(folder);
+        bench.folder = Some(folder);
         bench.start().unwrap();
         bench
     }
@@ -84,7 +84,7 @@ impl BenchBox {
             path,
             handle: None,
             thread: None,
-            _folder: None,
+            folder: None,
         }
     }
 

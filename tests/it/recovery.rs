@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{BufRead as _, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,6 +41,51 @@ fn beats(count: usize) -> Vec<NewEvent> {
 fn stranger(path: &Path) -> rusqlite::Connection {
     #[expect(clippy::disallowed_methods, reason = "a stranger has no manners")]
     rusqlite::Connection::open(path).unwrap()
+}
+
+/// The write lock in the hands of another process: this test binary once more, since the locks of
+/// one process are no hindrance to itself.
+struct LockedElsewhere(std::process::Child);
+
+/// Names the database to lock, for the other process.
+const LOCK_PATH: &str = "NIGHTJAR_TEST_LOCK";
+
+impl LockedElsewhere {
+    fn take(path: &Path) -> Self {
+        let mut other = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "recovery::the_other_process", "--nocapture"])
+            .env(LOCK_PATH, path)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let told = std::io::BufReader::new(other.stdout.as_mut().unwrap());
+        let locked = told
+            .lines()
+            .map_while(Result::ok)
+            .any(|line| line.contains("locked"));
+        assert!(locked, "the other process did not get the lock");
+        Self(other)
+    }
+}
+
+impl Drop for LockedElsewhere {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+/// Not a test of its own: what [`LockedElsewhere`] runs, until its input ends.
+#[test]
+fn the_other_process() {
+    let Some(path) = std::env::var_os(LOCK_PATH) else {
+        return;
+    };
+    let connection = stranger(Path::new(&path));
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    println!("locked");
+    let _ = std::io::stdin().read_line(&mut String::new());
 }
 
 /// A small file system in memory; unmounted on drop.
@@ -166,10 +211,7 @@ fn a_lock_of_another_process_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let bench = BenchBox::in_folder(folder.path());
     bench.store(vec![heat("attic", 20.0)]);
-    // SQLite's own shell when it is there: locks of another process are another matter than ours.
-    let path = bench.path().to_owned();
-    let holder = stranger(&path);
-    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let holder = LockedElsewhere::take(bench.path());
     let answer = bench.submit(Submission {
         events: vec![heat("attic", 21.0)],
         ..Submission::default()
@@ -179,7 +221,7 @@ fn a_lock_of_another_process_is_waited_for() {
         bench.telemetry.batches_retried.get() >= 1
     });
     assert!(answer.is_empty(), "answered under a foreign lock");
-    holder.execute_batch("ROLLBACK").unwrap();
+    drop(holder);
     assert_eq!(answer.recv_timeout(PATIENCE), Ok(Receipt::Stored(vec![2])));
     assert_eq!(bench.number("SELECT count(*) FROM event_log"), 2);
 }
@@ -322,17 +364,16 @@ fn a_rebuild_waits_for_a_foreign_lock() {
     stranger(bench.path())
         .execute_batch("DELETE FROM sensor_states")
         .unwrap();
-    let holder = stranger(bench.path());
-    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let holder = LockedElsewhere::take(bench.path());
     let handle = bench.handle().clone();
     let (done, outcome) = crossbeam_channel::bounded(1);
     std::thread::Builder::new()
         .spawn(move || done.send(handle.rebuild()))
         .unwrap();
     // Longer than SQLite waits by itself.
-    let pause = outcome.recv_timeout(Duration::from_millis(6_000));
+    let pause = outcome.recv_timeout(Duration::from_secs(6));
     assert!(pause.is_err(), "rebuilt under a foreign lock");
-    holder.execute_batch("ROLLBACK").unwrap();
+    drop(holder);
     assert_eq!(outcome.recv_timeout(PATIENCE).unwrap().unwrap(), 1);
     assert_eq!(bench.tables(), before);
 }

@@ -84,10 +84,11 @@ impl Source {
             .match_indices(word)
             .map(|(at, _)| at)
             .filter(|at| {
-                let opens = is_name(word.as_bytes().first());
-                let closes = is_name(word.as_bytes().last());
-                !(opens && *at > 0 && is_name(bytes.get(at - 1)))
-                    && !(closes && is_name(bytes.get(at + word.len())))
+                let longer_before =
+                    is_name(word.as_bytes().first()) && *at > 0 && is_name(bytes.get(at - 1));
+                let longer_behind =
+                    is_name(word.as_bytes().last()) && is_name(bytes.get(at + word.len()));
+                !longer_before && !longer_behind
             })
             .collect()
     }

@@ -53,46 +53,16 @@ fn sample(kind: Kind) -> Event {
         }
         .into(),
         Kind::PetSighted | Kind::PetLocated | Kind::WildlifeSighted => animal_sample(kind),
-        Kind::PackageDetected => house::PackageDetected {
-            camera: "porch".into(),
-            confidence: Some(0.7),
-            crop_path: Some("crops/1.jpg".into()),
-            extra: extra(),
-        }
-        .into(),
-        Kind::PackageCollected => house::PackageCollected {
-            camera: "porch".into(),
-            confidence: Some(0.8),
-            crop_path: Some("crops/2.jpg".into()),
-            extra: extra(),
-        }
-        .into(),
-        Kind::FaceSeen => house::FaceSeen {
-            camera: "porch".into(),
-            profile_id: Some("ada".into()),
-            confidence: 0.99,
-            embedding: Some((0..=255).chain(0..=255).collect()),
-            extra: extra(),
-        }
-        .into(),
+        Kind::PackageDetected
+        | Kind::PackageCollected
+        | Kind::FaceSeen
+        | Kind::PresenceReported
+        | Kind::ArmRequested => house_sample(kind),
         Kind::UpsStatusReported
         | Kind::UpsPowerLost
         | Kind::UpsPowerRestored
         | Kind::UpsBatteryLow
         | Kind::UpsBatteryCritical => ups_sample(kind),
-        Kind::PresenceReported => house::PresenceReported {
-            state: "HOME".into(),
-            role: Some("adult".into()),
-            extra: extra(),
-        }
-        .into(),
-        Kind::ArmRequested => house::ArmRequested {
-            mode: house::ArmMode::ArmedNight,
-            pin_given: true,
-            triggered_by: "keypad".into(),
-            extra: extra(),
-        }
-        .into(),
         Kind::RecordingFinished
         | Kind::RecordingFound
         | Kind::RecordingSealed
@@ -165,6 +135,46 @@ fn animal_sample(kind: Kind) -> Event {
             crop_path: Some("crops/4.jpg".into()),
             temperature_c: Some(-3.5),
             conditions: Some("fog".into()),
+            extra: extra(),
+        }
+        .into(),
+    }
+}
+
+fn house_sample(kind: Kind) -> Event {
+    match kind {
+        Kind::PackageDetected => house::PackageDetected {
+            camera: "porch".into(),
+            confidence: Some(0.7),
+            crop_path: Some("crops/1.jpg".into()),
+            extra: extra(),
+        }
+        .into(),
+        Kind::PackageCollected => house::PackageCollected {
+            camera: "porch".into(),
+            confidence: Some(0.8),
+            crop_path: Some("crops/2.jpg".into()),
+            extra: extra(),
+        }
+        .into(),
+        Kind::FaceSeen => house::FaceSeen {
+            camera: "porch".into(),
+            profile_id: Some("ada".into()),
+            confidence: 0.99,
+            embedding: Some((0..=255).chain(0..=255).collect()),
+            extra: extra(),
+        }
+        .into(),
+        Kind::PresenceReported => house::PresenceReported {
+            state: "HOME".into(),
+            role: Some("adult".into()),
+            extra: extra(),
+        }
+        .into(),
+        _ => house::ArmRequested {
+            mode: house::ArmMode::ArmedNight,
+            pin_given: true,
+            triggered_by: "keypad".into(),
             extra: extra(),
         }
         .into(),
