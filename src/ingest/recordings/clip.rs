@@ -254,9 +254,8 @@ impl Watcher {
         sealed: &seal::Sealed,
         row: Option<&Row>,
     ) -> Result<Verdict, Stop> {
-        let error = match seal::unlink_plaintext(source, sealed) {
-            Ok(_) => return Ok(Verdict::Done),
-            Err(error) => error,
+        let Err(error) = seal::unlink_plaintext(source, sealed) else {
+            return Ok(Verdict::Done);
         };
         match error {
             UnlinkError::Changed { .. } | UnlinkError::OpenForWriting { .. } => Ok(Verdict::Again),

@@ -1,7 +1,7 @@
 //! What a container tells of its video: codec, size, frame rate, length.
 //!
 //! Files come from cameras with flat batteries and from people with bad intentions, and this runs
-//! before a file is sealed, in the one thread that seals. So re_mp4 sees only what is small: the
+//! before a file is sealed, in the one thread that seals. So `re_mp4` sees only what is small: the
 //! `moov` and `moof` boxes, read into memory, through a reader that ends every endless loop. Its own
 //! walk over a whole file is not used: it lists every frame, and a count in four bytes of a hostile
 //! file makes that list larger than any memory. A panic of it is caught.
@@ -247,12 +247,12 @@ fn top_boxes(read_at: ReadAt<'_>, size_bytes: u64) -> Vec<TopBox> {
     boxes
 }
 
-/// Reads one box into memory and lets re_mp4 parse it.
+/// Reads one box into memory and lets `re_mp4` parse it.
 fn parse<B>(read_at: ReadAt<'_>, at: &TopBox, most_bytes: u64) -> Option<B>
 where
     B: for<'r> ReadBox<&'r mut Bounded>,
 {
-    /// re_mp4 looks for the header right before the content.
+    /// `re_mp4` looks for the header right before the content.
     const HEADER_BYTES: usize = 8;
     if at.len_bytes > most_bytes {
         return None;
@@ -267,7 +267,7 @@ where
     B::read_box(&mut reader, whole_bytes).ok()
 }
 
-/// Bytes in memory, with an end to how often they may be read: re_mp4 reads a box of length 0 again
+/// Bytes in memory, with an end to how often they may be read: `re_mp4` reads a box of length 0 again
 /// and again.
 struct Bounded {
     bytes: Cursor<Vec<u8>>,

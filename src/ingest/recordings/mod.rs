@@ -92,7 +92,7 @@ impl Options {
             admission: AdmissionOptions::default(),
             extensions: crate::vault::names::CLIP_EXTENSIONS.map(Into::into).into(),
             places: Places::default(),
-            scan_every: Duration::from_secs(60),
+            scan_every: Duration::from_mins(1),
             // Longer than the pauses of a recorder that writes with the keyframes.
             settle: Duration::from_secs(2),
             use_inotify: true,
@@ -306,7 +306,11 @@ impl Watcher {
 
     fn work(&mut self, path: PathBuf, mut look: Look, now: Instant) -> Result<(), Stop> {
         use clip::Verdict;
-        let verdict = match self.judge(&path, &look) {
+        let began = Instant::now();
+        let verdict = self.judge(&path, &look);
+        // Sealing takes its time, and the settling time counts from the look that follows.
+        let now = now + began.elapsed();
+        let verdict = match verdict {
             Ok(verdict) => verdict,
             Err(stop) => {
                 let seen = look.fingerprint;
@@ -391,12 +395,16 @@ impl Watcher {
         let key_usable = self.key_trouble.is_none();
         let mut leftovers = Vec::new();
         let mut failure = None;
+        let began = Instant::now();
         self.queue.begin_scan();
         let scanned = scan(&folder, &mut |entry| match entry {
             Entry::Clip { path, fingerprint } if self.takes(&path) => {
                 match self.is_known(&path, &fingerprint, key_usable) {
                     Ok(true) => {}
-                    Ok(false) => self.queue.see(&path, fingerprint, now, key_usable),
+                    Ok(false) => {
+                        let seen_at = now + began.elapsed();
+                        self.queue.see(&path, fingerprint, seen_at, key_usable);
+                    }
                     Err(error) => failure = Some(error),
                 }
             }

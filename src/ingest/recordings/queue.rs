@@ -17,7 +17,7 @@ pub(super) const ASIDE_MAX: usize = 16_384;
 /// Longest time between two looks at a file that is being written, should its end go unnoticed.
 const LOOK_AGAIN_MAX: Duration = Duration::from_secs(30);
 /// First and longest time until a file that could not be sealed is tried again.
-const RETRY: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3_600));
+const RETRY: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
 
 /// What is known of a file from earlier looks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -318,11 +318,11 @@ mod tests {
         let named = |name: &str, failures| vec![(name.to_owned(), failures)];
         assert_eq!(look(start, false, 1), []);
         assert_eq!(look(start, true, 1), named("k.mp4", 0));
-        let later = start + Duration::from_secs(60);
+        let later = start + Duration::from_mins(1);
         assert_eq!(look(later, false, 1), named("f.mp4", 1));
-        assert_eq!(look(later + Duration::from_secs(60), false, 1), []);
+        assert_eq!(look(later + Duration::from_mins(1), false, 1), []);
         assert_eq!(
-            look(later + Duration::from_secs(120), false, 1),
+            look(later + Duration::from_mins(2), false, 1),
             named("f.mp4", 2)
         );
         assert_eq!(look(later, false, 2).len(), 3, "a change brings all back");

@@ -102,7 +102,7 @@ impl House {
         options.folder = self.dir.path().join("rec");
         options.key.key_file = self.key_file();
         options.admission.reserve_bytes = 1 << 20;
-        options.scan_every = Duration::from_secs(3_600);
+        options.scan_every = Duration::from_hours(1);
         options.use_inotify = false;
         options
     }
@@ -125,8 +125,9 @@ impl House {
     fn pass(&self) -> Health {
         let mut watcher = self.watcher();
         watcher.drain();
-        let health = watcher.health().lock().unwrap().clone();
-        health
+        watcher.show_trouble();
+        let health = watcher.health();
+        health.lock().unwrap().clone()
     }
 
     fn database(&self) -> Database {

@@ -277,7 +277,7 @@ fn a_full_disk_is_told_once_and_sealing_goes_on_when_there_is_space() {
     };
     let (mut watcher, mut now) = (with_reserve(1 << 50), Instant::now());
     watcher.drain_from(&mut now);
-    house.put("other.txt", &[1; 50_000]);
+    house.put("other.txt", &vec![1; 50_000]);
     now += Duration::from_secs(61);
     watcher.scan_again(&mut now);
     with_reserve(1 << 50).drain();

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Spoils the key, and what is then said of it.
+type Spoiler = (fn(&House), &'static str);
+
 fn notes(house: &House) -> Vec<(String, String)> {
     all(
         &mut house.database().snapshot().unwrap(),
@@ -53,7 +56,7 @@ fn every_unfit_key_stops_sealing_and_each_reason_is_told_once() {
     let house = House::without_key();
     house.put("a.mp4", b"a");
     let (mut watcher, mut now) = (house.watcher(), Instant::now());
-    let spoilers: [(fn(&House), &str); 5] = [
+    let spoilers: [Spoiler; 5] = [
         (|house| house.put_key(&KEY[..31]), "wrong length"),
         (|house| house.put_key(&[0; 32]), "one byte repeated"),
         (

@@ -41,12 +41,12 @@ fn boxes(bytes: &[u8]) -> Vec<Vec<u8>> {
     boxes
 }
 
-fn make(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
+fn make(name: [u8; 4], content: &[u8]) -> Vec<u8> {
     let size = (content.len() as u32 + 8).to_be_bytes();
-    [&size[..], name, content].concat()
+    [&size[..], &name, content].concat()
 }
 
-fn find(bytes: &[u8], name: &[u8; 4]) -> usize {
+fn find(bytes: &[u8], name: [u8; 4]) -> usize {
     bytes.windows(4).position(|word| word == name).unwrap()
 }
 
@@ -97,21 +97,21 @@ fn fragments_are_added_up() {
     let mut clip = driveway();
     // No samples and no length in the index, as in every fragmented file.
     for (name, zero) in [(b"stsz", 12..16), (b"mdhd", 20..24), (b"mvhd", 20..24)] {
-        let at = find(&clip, name);
+        let at = find(&clip, *name);
         clip[at + zero.start..at + zero.end].fill(0);
     }
     let timescale = {
-        let at = find(&clip, b"mdhd") + 16;
+        let at = find(&clip, *b"mdhd") + 16;
         u32::from_be_bytes(clip[at..at + 4].try_into().unwrap())
     };
-    let tfhd = make(b"tfhd", &words(&[0x08, 1, timescale / 10]));
-    let by_default = make(b"trun", &words(&[0, 20]));
-    let one_by_one = make(b"trun", &words(&[0x100, 2, timescale, timescale]));
-    let mfhd = make(b"mfhd", &words(&[0, 1]));
-    let traf = make(b"traf", &[tfhd, by_default, one_by_one].concat());
+    let tfhd = make(*b"tfhd", &words(&[0x08, 1, timescale / 10]));
+    let by_default = make(*b"trun", &words(&[0, 20]));
+    let one_by_one = make(*b"trun", &words(&[0x100, 2, timescale, timescale]));
+    let mfhd = make(*b"mfhd", &words(&[0, 1]));
+    let traf = make(*b"traf", &[tfhd, by_default, one_by_one].concat());
     for _ in 0..3 {
-        clip.extend(make(b"moof", &[mfhd.clone(), traf.clone()].concat()));
-        clip.extend(make(b"mdat", &[0; 64]));
+        clip.extend(make(*b"moof", &[mfhd.clone(), traf.clone()].concat()));
+        clip.extend(make(*b"mdat", &[0; 64]));
     }
     let found = read(&clip);
     assert_eq!(
@@ -124,7 +124,7 @@ fn fragments_are_added_up() {
 #[test]
 fn counts_that_no_file_of_that_size_can_have_are_left_out() {
     let mut clip = driveway();
-    let at = find(&clip, b"stsz") + 8;
+    let at = find(&clip, *b"stsz") + 8;
     // All frames of one size, and four thousand million of them: a list of 340 GB in re_mp4's own
     // walk.
     clip[at..at + 8].copy_from_slice(&words(&[1, u32::MAX]));
@@ -139,7 +139,7 @@ fn counts_that_no_file_of_that_size_can_have_are_left_out() {
 #[test]
 fn a_box_of_length_nothing_ends_the_reading_and_not_the_day() {
     let clip = driveway();
-    let moov = find(&clip, b"moov");
+    let moov = find(&clip, *b"moov");
     for at in (moov + 4)..(moov + 1_200) {
         for word in [0_u32, 1, 7, u32::MAX, 0x7fff_ffff] {
             let mut spoiled = clip.clone();
@@ -179,7 +179,7 @@ proptest! {
     #[test]
     fn no_bytes_crash_the_reader(bytes in prop::collection::vec(any::<u8>(), 0..4_096)) {
         read(&bytes);
-        let framed = [make(b"ftyp", b"isom"), make(b"moov", &bytes)].concat();
+        let framed = [make(*b"ftyp", b"isom"), make(*b"moov", &bytes)].concat();
         read(&framed);
     }
 

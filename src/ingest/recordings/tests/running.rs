@@ -139,11 +139,9 @@ fn thousands_of_small_files_at_once_are_sealed_with_bounded_memory() {
     for n in 0..FILES {
         house.put(format!("{n}.mp4"), format!("clip {n}").as_bytes());
     }
-    let began = Instant::now();
     let health = house.pass();
-    eprintln!("{FILES} files sealed in {:?}", began.elapsed());
     assert_eq!(health.sealed, FILES as u64);
-    assert!(house.names().iter().all(|name| name.ends_with(".vge")));
+    assert!(!house.names().iter().any(|name| name.contains(".mp4")));
     assert_eq!(house.rows().len(), FILES);
     assert_eq!(house.opened("1234.vge", &KEY), b"clip 1234");
 }
