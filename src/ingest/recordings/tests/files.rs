@@ -140,10 +140,10 @@ fn a_file_that_is_being_written_is_left_alone_until_it_is_closed() {
     let (mut watcher, mut now) = (house.watcher(), Instant::now());
     let mut recorder = std::fs::File::create(house.rec("clip.mp4")).unwrap();
     recorder.write_all(b"the first half, ").unwrap();
-    watcher.drain_from(&mut now);
+    watcher.drain_once(&mut now);
     assert_eq!(watcher.health().lock().unwrap().waiting, 1);
     recorder.write_all(b"the second half").unwrap();
-    watcher.drain_from(&mut now);
+    watcher.drain_once(&mut now);
     assert_eq!(
         house.kinds(),
         [""; 0],

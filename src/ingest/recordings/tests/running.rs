@@ -121,7 +121,12 @@ fn the_watcher_ends_when_the_writer_has_ended_and_says_so() {
     let health = watcher.health();
     // A writer that gave up, though handles are still there.
     let elsewhere = tempfile::tempdir().unwrap();
-    let (ended, _) = start_writer(elsewhere.path(), &house.telemetry, &house.shutdown);
+    let (ended, _) = start_writer(
+        elsewhere.path(),
+        &house.telemetry,
+        &house.shutdown,
+        read_model::ALL,
+    );
     let watcher = Watcher {
         writer: ended,
         ..watcher
@@ -130,6 +135,58 @@ fn the_watcher_ends_when_the_writer_has_ended_and_says_so() {
     let trouble = health.lock().unwrap().trouble.clone().unwrap();
     assert!(trouble.contains("the watcher has ended"), "{trouble}");
     assert_eq!(house.names(), ["clip.mp4"]);
+}
+
+/// Takes the news that a file is sealed for damage, so that the writer gives up.
+const JAM: read_model::Projection = read_model::Projection {
+    name: "jam",
+    version: 1,
+    tables: &[],
+    kinds: Some(&[Kind::RecordingSealed]),
+    fold: |_, batch| {
+        let sealed = |event: &Envelope| event.kind() == Kind::RecordingSealed;
+        if batch.iter().any(sealed) {
+            return Err(StorageError::Corrupt("jammed".into()));
+        }
+        Ok(())
+    },
+};
+
+#[test]
+fn the_plaintext_stays_when_the_news_that_it_is_sealed_cannot_be_stored() {
+    let house = House::new();
+    house.put("clip.mp4", &driveway());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (jammed, core) = start_writer(elsewhere.path(), &house.telemetry, &house.shutdown, &[JAM]);
+    let writer = std::thread::Builder::new()
+        .spawn(move || core.run())
+        .unwrap();
+    let options = Options {
+        database: elsewhere.path().join("nightjar.db"),
+        settle: Duration::ZERO,
+        ..house.options()
+    };
+    let watcher = Watcher {
+        writer: jammed,
+        ..house.watcher_with(options)
+    };
+    let health = watcher.health();
+    watcher.run();
+    assert!(writer.join().unwrap().is_err(), "the writer gave up");
+    assert!(
+        health
+            .lock()
+            .unwrap()
+            .trouble
+            .as_ref()
+            .unwrap()
+            .contains("has ended")
+    );
+    assert_eq!(house.names(), ["clip.mp4", "clip.vge"]);
+    assert!(house.get("clip.mp4") == driveway());
+    // The next start, with a database that knows nothing of it.
+    house.pass();
+    house.assert_sealed_once("clip.mp4", "clip.vge", &driveway());
 }
 
 #[test]
