@@ -21,7 +21,7 @@ use crate::base::shutdown::Shutdown;
 use crate::base::telemetry::{Snapshot, Telemetry};
 use crate::broker;
 use crate::decode::Rules;
-use crate::decode::topic::Family;
+use crate::decode::topic::{Family, TopicFilter};
 use crate::event::NewEvent;
 use crate::event::system::{Started as SystemStarted, Stopped};
 use crate::ingest::control::{self, ControlError};
@@ -98,6 +98,12 @@ pub struct Status {
     pub waiting: usize,
     /// Each topic family's connection.
     pub families: BTreeMap<String, Health>,
+    /// Host of the broker, or path of its socket.
+    pub broker_host: String,
+    /// Port of the broker; 0 for a socket.
+    pub broker_port: u16,
+    /// Whether recordings are watched.
+    pub watches_recordings: bool,
     /// The recordings watcher's trouble, if any.
     pub recordings_trouble: Option<String>,
     /// Counters since the start.
@@ -117,7 +123,6 @@ pub struct Running {
     state: Arc<State>,
     clock: Clock,
     folder: PathBuf,
-    broker: Broker,
     signals: Signals,
     _lock: FolderLock,
 }
@@ -135,6 +140,9 @@ struct State {
     writer: Handle,
     families: Vec<(Family, Arc<Mutex<Health>>)>,
     recordings: Option<Arc<Mutex<recordings::Health>>>,
+    broker: Broker,
+    rules: Arc<Rules>,
+    filters: Vec<TopicFilter>,
 }
 
 impl State {
@@ -153,6 +161,9 @@ impl State {
                 .iter()
                 .map(|(family, health)| (family.name().to_owned(), locked(health)))
                 .collect(),
+            broker_host: self.broker.host.clone(),
+            broker_port: self.broker.port,
+            watches_recordings: self.recordings.is_some(),
             recordings_trouble: self.recordings.as_ref().and_then(|health| {
                 health.lock().unwrap_or_else(PoisonError::into_inner).trouble.clone()
             }),
@@ -240,7 +251,9 @@ pub fn start(
     // The small broker keeps no session between two runs, and nothing is lost by that.
     let forgets = plan.own_broker.is_some();
     let mut families = Vec::new();
+    let mut subscribed = Vec::new();
     for (family, filters) in plan.filters {
+        subscribed.extend(filters.iter().filter_map(|filter| filter.parse().ok()));
         let known_session = started
             .sessions
             .iter()
@@ -258,6 +271,9 @@ pub fn start(
         writer: writer.clone(),
         families,
         recordings: recordings_health,
+        broker: address,
+        rules: Arc::clone(&rules),
+        filters: subscribed,
     });
     let listener = control::listen(&plan.folder)?;
     let direct = Direct { writer: writer.clone(), rules, clock: clock.clone() };
@@ -277,7 +293,6 @@ pub fn start(
         state,
         clock,
         folder: plan.folder,
-        broker: address,
         signals,
         _lock: lock,
     })
@@ -317,8 +332,18 @@ impl Running {
     }
 
     /// The broker that the daemon listens to.
-    pub const fn broker(&self) -> &Broker {
-        &self.broker
+    pub fn broker(&self) -> &Broker {
+        &self.state.broker
+    }
+
+    /// How topics and payloads are read.
+    pub fn rules(&self) -> &Rules {
+        &self.state.rules
+    }
+
+    /// Whether a message on this topic reaches the daemon.
+    pub fn subscribes(&self, topic: &str) -> bool {
+        self.state.filters.iter().any(|filter| filter.matches(topic))
     }
 
     /// Whether every family is connected and subscribed.

@@ -5,4 +5,5 @@ pub mod fsutil;
 pub mod ids;
 pub mod lock;
 pub mod shutdown;
+pub mod status_file;
 pub mod telemetry;

@@ -46,6 +46,10 @@ pub struct Sealed {
 }
 
 /// Why a file was not sealed. The plaintext is untouched and no temp file is left.
+///
+/// If the very last step failed ([`SealError::System`] from syncing the folder, or
+/// [`SealError::Displaced`]), a file with the final name lies beside the plaintext: the next scan
+/// shows both, and `recovery::compare` settles it.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
     /// Somebody wrote to the plaintext meanwhile: look at it again later.

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+mod interruptions;
+
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::ffi::OsStrExt;

@@ -9,6 +9,7 @@
 //! and loses nothing; on an I/O error it reopens the database once, then gives up loudly.
 
 mod batch;
+pub mod check;
 pub mod rebuild;
 pub mod sabotage;
 
@@ -153,6 +154,8 @@ enum Command {
 pub struct Handle {
     commands: Sender<Command>,
     head: Arc<Gauge>,
+    /// Nothing is ever sent; it disconnects when the writer is gone.
+    alive: Receiver<()>,
 }
 
 impl std::fmt::Debug for Handle {
@@ -193,7 +196,7 @@ impl Handle {
             reply: Reply::Once(reply),
             ..Submission::default()
         })?;
-        answer.recv().map_err(|_| WriterError::Stopped)
+        self.await_answer(&answer)
     }
 
     /// Waits until everything submitted before is durable.
@@ -202,7 +205,7 @@ impl Handle {
         self.commands
             .send(Command::Barrier(reply))
             .map_err(|_| WriterError::Stopped)?;
-        answer.recv().map_err(|_| WriterError::Stopped)
+        self.await_answer(&answer)
     }
 
     /// Empties every projection and folds the whole log again; the number of events folded.
@@ -212,7 +215,18 @@ impl Handle {
         self.commands
             .send(Command::Rebuild(reply))
             .map_err(|_| WriterError::Stopped)?;
-        answer.recv().map_err(|_| WriterError::Stopped)
+        self.await_answer(&answer)
+    }
+
+    /// Waits for an answer or for the end of the writer. A question that lies in the channel when
+    /// the writer ends stays there as long as a handle lives, and so does its way to answer: who
+    /// waited for that alone would wait for ever.
+    fn await_answer<T>(&self, answer: &Receiver<T>) -> Result<T, WriterError> {
+        crossbeam_channel::select! {
+            recv(answer) -> answered => answered.map_err(|_| WriterError::Stopped),
+            // Both may be ready: what was answered before the end is true.
+            recv(self.alive) -> _ => answer.try_recv().map_err(|_| WriterError::Stopped),
+        }
     }
 
     /// Position of the last durable event.
@@ -235,6 +249,8 @@ pub struct Writer {
     head: Arc<Gauge>,
     shutdown: Shutdown,
     commands: Receiver<Command>,
+    /// Dropped with the writer, which tells those who wait for an answer.
+    _alive: Sender<()>,
     /// A command that ended a batch and waits for its turn.
     next: Option<Command>,
 }
@@ -280,9 +296,11 @@ pub fn start(
     let head = Arc::new(Gauge::default());
     head.set(ledger.head());
     let (sender, commands) = bounded(CHANNEL_SUBMISSIONS);
+    let (alive, dropped_with_writer) = bounded(0);
     let handle = Handle {
         commands: sender,
         head: Arc::clone(&head),
+        alive: dropped_with_writer,
     };
     let writer = Writer {
         options,
@@ -292,6 +310,7 @@ pub fn start(
         head,
         shutdown,
         commands,
+        _alive: alive,
         next: None,
     };
     Ok(Started {

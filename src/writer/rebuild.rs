@@ -65,6 +65,21 @@ pub fn reset_all(database: &mut Database, projections: &[Projection]) -> Result<
     session.commit()
 }
 
+/// The same for a database that no writer has open; the caller holds the folder's lock.
+pub fn rebuild_at_rest(
+    options: &super::Options,
+    progress: Progress<'_>,
+) -> Result<u64, super::WriterError> {
+    let mut database = super::open(options)?;
+    migrate::migrate(&mut database, migrate::SQLITE, options.clock.now())?;
+    reset_all(&mut database, options.projections)?;
+    catch_up(&mut database, options.projections, progress)?;
+    let events = head(&mut database.snapshot()?)? as u64;
+    // Best effort: the WAL is as durable as the database.
+    let _ = database.checkpoint_whole();
+    Ok(events)
+}
+
 fn reset(session: &mut dyn Session, projection: &Projection) -> Result<(), StorageError> {
     projection.clear(session)?;
     session.write(

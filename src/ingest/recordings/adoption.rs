@@ -133,7 +133,7 @@ impl Watcher {
         };
         let name = printable(&original);
         let mut event = NewEvent::own(self.clock.now(), format!("recording/{name}"), event);
-        if let Some((camera, _)) = (self.options.places.0)(&name) {
+        if let Some((camera, _)) = (self.options.place.0)(&name) {
             event = event.from_source(format!("camera/{camera}"));
         }
         self.store(event)?;

@@ -336,7 +336,7 @@ impl Watcher {
             let read_at = |buffer: &mut [u8], at| source.read_at(buffer, at);
             media::media(&read_at, source.fingerprint().size_bytes)
         });
-        let (camera, started_at) = (self.options.places.0)(&clip.name).unzip();
+        let (camera, started_at) = (self.options.place.0)(&clip.name).unzip();
         let found = Found {
             path: clip.bytes(),
             size_bytes: i64::try_from(clip.look.fingerprint.size_bytes).unwrap_or(i64::MAX),
@@ -351,7 +351,7 @@ impl Watcher {
     /// An event of this recording's stream.
     fn about(&self, clip: &Clip<'_>, event: impl Into<Event>) -> NewEvent {
         let event = NewEvent::own(self.clock.now(), format!("recording/{}", clip.name), event);
-        match (self.options.places.0)(&clip.name) {
+        match (self.options.place.0)(&clip.name) {
             Some((camera, _)) => event.from_source(format!("camera/{camera}")),
             None => event,
         }

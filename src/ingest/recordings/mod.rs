@@ -71,7 +71,7 @@ pub struct Options {
     /// Extensions of recordings, lower case; of those that the vault knows.
     pub extensions: Vec<String>,
     /// How a path tells camera and start.
-    pub places: Places,
+    pub place: Place,
     /// Time between two scans.
     pub scan_every: Duration,
     /// How long a file must have been the same before it counts as finished.
@@ -91,7 +91,7 @@ impl Options {
             accepted_key: None,
             admission: AdmissionOptions::default(),
             extensions: crate::vault::names::CLIP_EXTENSIONS.map(Into::into).into(),
-            places: Places::default(),
+            place: Place::default(),
             scan_every: Duration::from_mins(1),
             // Longer than the pauses of a recorder that writes with the keyframes.
             settle: Duration::from_secs(2),
@@ -100,28 +100,24 @@ impl Options {
     }
 }
 
-type Place = dyn Fn(&str) -> Option<(String, UnixNanos)> + Send;
+type PlaceOf = dyn Fn(&str) -> Option<(String, UnixNanos)> + Send;
 
 /// Tells camera and start (Unix nanoseconds) of a recording by its path inside the folder.
-pub struct Places(Box<Place>);
+pub struct Place(
+    /// The function that does.
+    pub Box<PlaceOf>,
+);
 
-impl Places {
-    /// By this function.
-    pub fn new(place: impl Fn(&str) -> Option<(String, UnixNanos)> + Send + 'static) -> Self {
-        Self(Box::new(place))
-    }
-}
-
-impl Default for Places {
-    /// Never.
+impl Default for Place {
+    /// Never tells.
     fn default() -> Self {
-        Self::new(|_| None)
+        Self(Box::new(|_| None))
     }
 }
 
-impl fmt::Debug for Places {
+impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Places(…)")
+        f.write_str("Place(…)")
     }
 }
 

@@ -417,10 +417,10 @@ fn the_path_tells_camera_and_start() {
     let house = House::new();
     house.put("driveway-1.mp4", &driveway());
     let mut options = house.options();
-    options.places = Places::new(|path| {
+    options.place = Place(Box::new(|path| {
         let (camera, _) = path.split_once('-')?;
         Some((camera.to_owned(), NOON))
-    });
+    }));
     house.watcher_with(options).drain();
     let sql = "SELECT camera_id FROM recordings WHERE original_name = ?1";
     assert_eq!(

@@ -1,0 +1,236 @@
+//! The command line: one file per verb, each with its `Args` and its `run`.
+//!
+//! Data goes to stdout, messages to stderr; `--json` everywhere. Verbs write through the writers in
+//! [`Context`], so that tests read what people would see; a reader that goes away (EPIPE) is a
+//! quiet end. Verbs that read open connections of their own and never wait for the daemon.
+
+pub mod exit;
+pub mod folder;
+pub mod suggestion;
+pub mod table;
+pub mod term;
+pub mod when;
+
+mod setup;
+
+pub mod check;
+pub mod config;
+pub mod dead_letters;
+pub mod init;
+pub mod publish;
+pub mod query;
+pub mod rebuild;
+pub mod replay;
+pub mod run;
+pub mod sql;
+pub mod status;
+pub mod tail;
+pub mod up;
+pub mod vault;
+
+use std::io::{IsTerminal as _, Read, Write};
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use jiff::tz::TimeZone;
+
+use crate::base::clock::{Clock, UnixNanos};
+use crate::base::shutdown::Shutdown;
+use exit::{CliError, Exit};
+use term::{ColorChoice, Screen};
+
+const EXAMPLES: &str = "\
+Examples:
+  nightjar up                              see it work, without any set-up
+  nightjar status                          is all well?
+  nightjar tail -f                         watch the house live
+  nightjar query events --since today      what happened today
+  nightjar query                           everything that can be queried
+  nightjar sql \"SELECT * FROM pets\"        any question, read-only
+  nightjar check                           is the database whole?
+  nightjar rebuild --check                 would a rebuild give the same tables?
+  nightjar dead-letters list               what could not be understood";
+
+const GLOBAL: &str = "Options of every command";
+
+/// A home-security event log beside an MQTT broker
+#[derive(Debug, Parser)]
+#[command(name = "nightjar", version, before_help = EXAMPLES)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Options of every verb.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Options of every verb.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Global {
+    /// Data folder [default: ./nightjar-data if it exists, else the configured one]
+    #[arg(long, value_name = "DIR", global = true, help_heading = GLOBAL)]
+    pub dir: Option<PathBuf>,
+    /// Configuration file, on top of /etc/nightjar
+    #[arg(long, value_name = "FILE", global = true, help_heading = GLOBAL)]
+    pub config: Option<PathBuf>,
+    /// Colours on stdout: auto (on a terminal, unless `NO_COLOR` is set), always, never
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto", hide_default_value = true, hide_possible_values = true, global = true, help_heading = GLOBAL)]
+    pub color: ColorChoice,
+    /// Say more on stderr; up to three times
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = GLOBAL)]
+    pub verbose: u8,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// See it work: a night on the box with a broker of its own
+    Up(up::Args),
+    /// The daemon
+    Run(run::Args),
+    /// Make a data folder with key and configuration
+    Init(init::Args),
+    /// Is all well?
+    Status(status::Args),
+    /// Show the event log, as it grows
+    Tail(tail::Args),
+    /// Ask the tables: events, sensors, recordings …
+    Query(query::Args),
+    /// Ask any question in SQL, read-only
+    Sql(sql::Args),
+    /// Fold every table again from the event log, or prove that it would be the same
+    Rebuild(rebuild::Args),
+    /// Check the database and the recordings folder
+    Check(check::Args),
+    /// What could not be decoded or folded
+    DeadLetters(dead_letters::Args),
+    /// Replay a fixture stream, through the broker or straight into the log
+    Replay(replay::Args),
+    /// Publish one message
+    Publish(publish::Args),
+    /// Keys, and single files sealed and unsealed by hand
+    Vault(vault::Args),
+    /// What is configured, and where it comes from
+    Config(config::Args),
+}
+
+/// What a verb works with: all that it would otherwise fetch from the process.
+pub struct Context<'a> {
+    /// The options of every verb.
+    pub global: &'a Global,
+    /// The data folder.
+    pub folder: PathBuf,
+    /// The time.
+    pub clock: Clock,
+    /// The house's time zone.
+    pub zone: TimeZone,
+    /// stdin.
+    pub input: &'a mut dyn Read,
+    /// stdout: data.
+    pub out: &'a mut dyn Write,
+    /// stderr: messages.
+    pub messages: &'a mut dyn Write,
+    /// What is known of the terminal.
+    pub screen: Screen,
+    /// Ends a verb that would go on for ever.
+    pub shutdown: Shutdown,
+}
+
+impl std::fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context")
+            .field("folder", &self.folder)
+            .field("screen", &self.screen)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Context<'_> {
+    /// A message for people on stderr.
+    pub fn note(&mut self, message: &str) {
+        // With stderr gone there is nobody left to tell, and the data still goes out.
+        let _ = writeln!(self.messages, "nightjar: {}", term::visible(message));
+    }
+
+    /// The moment that an option like `--since` means.
+    pub fn moment(&self, option: &str, text: &str) -> Result<UnixNanos, CliError> {
+        when::parse(text, self.clock.now(), &self.zone)
+            .map_err(|error| CliError::new(Exit::Usage, format!("{option}: {error}")))
+    }
+}
+
+/// Messages of the program's parts on stderr: warnings, and with `-v` more.
+fn start_tracing(verbose: u8) {
+    let level = match verbose {
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::INFO,
+        2 => tracing::Level::DEBUG,
+        3.. => tracing::Level::TRACE,
+    };
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .without_time()
+        .finish();
+    // Refused when there is one already, which is what is wanted then.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// Runs the verb with the process' own streams, clock and terminal.
+pub fn run(cli: &Cli) -> Result<(), CliError> {
+    start_tracing(cli.global.verbose);
+    let stdout = std::io::stdout();
+    let is_terminal = stdout.is_terminal();
+    let no_color = std::env::var("NO_COLOR").ok();
+    let mut out = std::io::BufWriter::new(stdout.lock());
+    let configured = setup::configured_folder(&cli.global)?;
+    let named = match (&cli.global.dir, &cli.global.config) {
+        (None, Some(_)) => configured.clone(),
+        (dir, _) => dir.clone(),
+    };
+    let places = folder::Places::of_process(named, configured);
+    let mut context = Context {
+        global: &cli.global,
+        folder: folder::data_folder(&places),
+        clock: Clock::System,
+        zone: TimeZone::system(),
+        input: &mut std::io::stdin().lock(),
+        out: &mut out,
+        messages: &mut std::io::stderr(),
+        screen: Screen {
+            color: term::wants_color(cli.global.color, is_terminal, no_color.as_deref()),
+            width: comfy_table::Table::new().width().filter(|_| is_terminal),
+            live: std::io::stderr().is_terminal(),
+        },
+        shutdown: Shutdown::new(),
+    };
+    let outcome = dispatch(&cli.verb, &mut context);
+    // What was written before an error belongs to the reader, error or not.
+    let flushed = out.flush().map_err(CliError::from);
+    outcome.and(flushed)
+}
+
+fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> {
+    match verb {
+        Verb::Status(args) => status::run(args, context),
+        Verb::Tail(args) => tail::run(args, context),
+        Verb::Query(args) => query::run(args, context),
+        Verb::Sql(args) => sql::run(args, context),
+        Verb::Rebuild(args) => rebuild::run(args, context),
+        Verb::Check(args) => check::run(args, context),
+        Verb::DeadLetters(args) => dead_letters::run(args, context),
+        Verb::Up(args) => up::run(args, context),
+        Verb::Run(args) => run::run(args, context),
+        Verb::Init(args) => init::run(args, context),
+        Verb::Replay(args) => replay::run(args, context),
+        Verb::Publish(args) => publish::run(args, context),
+        Verb::Vault(args) => vault::run(args, context),
+        Verb::Config(args) => config::run(args, context),
+    }
+}
+
+#[cfg(test)]
+mod tests;

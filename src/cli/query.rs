@@ -1,0 +1,99 @@
+//! `query`: the named questions of the read model.
+
+use super::exit::{CliError, Exit};
+use super::table::{FormatArgs, Grid, Heading, RowWriter};
+use super::{Context, folder, suggestion};
+use crate::read_model::view::Window;
+use crate::read_model::{View, views};
+
+const EXAMPLES: &str = "\
+Examples:
+  nightjar query                                     every name that can be asked for
+  nightjar query events --since today
+  nightjar query sensor_rollups_hourly --since 3d --csv > temperatures.csv
+  nightjar query recordings --since \"2026-11-19 22:00\" --until 06:00 --json";
+
+/// Arguments of `query`.
+#[derive(Debug, clap::Args)]
+#[command(before_help = EXAMPLES)]
+pub struct Args {
+    /// What to ask for; without it, every name is listed
+    name: Option<String>,
+    /// From this time on: -2h, today, 2026-11-20, "2026-11-20 03:12", RFC 3339, @epoch
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
+    since: Option<String>,
+    /// To before this time
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
+    until: Option<String>,
+    /// At most this many rows, the newest first
+    #[arg(long, value_name = "N", default_value_t = 100,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+/// Runs it.
+pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
+    let Some(name) = &args.name else {
+        return list(args, context);
+    };
+    let view = views().find(|view| view.name == name).ok_or_else(|| {
+        let hint = suggestion::hint(name, views().map(|view| view.name));
+        let text = format!("there is nothing called {name:?}{hint}\n`nightjar query` lists all.");
+        CliError::new(Exit::Usage, text)
+    })?;
+    let window = window(args, context)?;
+    let mut database = folder::open_reader(&context.folder)?;
+    let mut rows = view.rows(&mut database.snapshot()?, window)?;
+    // One row more was asked for, to know whether there are more.
+    let more = rows.len() > args.limit as usize;
+    rows.truncate(args.limit as usize);
+    let headings = view.columns.iter().map(Heading::from).collect();
+    let mut writer = RowWriter::begin(context.out, args.format.format(), headings)?;
+    for row in rows {
+        writer.row(context.out, row)?;
+    }
+    writer.end(context.out, context.screen, &context.zone, more)?;
+    if more {
+        context.out.flush()?;
+        context.note(&format!(
+            "these are the newest {} rows; --limit shows more",
+            args.limit
+        ));
+    }
+    Ok(())
+}
+
+fn window(args: &Args, context: &Context<'_>) -> Result<Window, CliError> {
+    let moment = |option, text: &Option<String>, otherwise| match text {
+        Some(text) => context.moment(option, text),
+        None => Ok(otherwise),
+    };
+    let since = moment("--since", &args.since, i64::MIN)?;
+    let until = moment("--until", &args.until, i64::MAX)?;
+    if since >= until {
+        let text = "--until is not after --since: no row can lie between them";
+        return Err(CliError::new(Exit::Usage, text));
+    }
+    Ok(Window {
+        since,
+        until,
+        limit: i64::from(args.limit) + 1,
+    })
+}
+
+fn list(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
+    let text = |text: &str| crate::storage::Owned::Text(text.to_owned());
+    let headings = super::table::headings(&["name".into(), "about".into()]);
+    if args.format.format() == super::table::Format::Table {
+        let mut grid = Grid::new(context.screen);
+        views().for_each(|view: &View| grid.row(vec![view.name.into(), view.about.into()]));
+        return Ok(grid.write(context.out)?);
+    }
+    let mut writer = RowWriter::begin(context.out, args.format.format(), headings)?;
+    for view in views() {
+        writer.row(context.out, vec![text(view.name), text(view.about)])?;
+    }
+    Ok(writer.end(context.out, context.screen, &context.zone, false)?)
+}

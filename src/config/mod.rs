@@ -1,0 +1,38 @@
+//! The configuration: TOML files, environment and flags, made into one typed [`Config`].
+//!
+//! Read from the files in a fixed order and checked as a whole, because a daemon that starts with
+//! half of what was meant is worse than one that says what is wrong and where. Every value knows its
+//! origin, for `nightjar config show --origin` and for messages.
+//!
+//! Invariants: the process's environment, user and working directory are not looked at, they come in
+//! as [`Sources`]; an unknown key is an error everywhere; what is not set has its default, and
+//! `config/nightjar.toml` shows it (a test compares); a secret is never shown, neither in messages
+//! nor by `Debug`.
+
+mod check;
+mod clip_names;
+mod files;
+mod load;
+mod origin;
+mod render;
+mod schema;
+mod secret;
+mod sections;
+mod suggestion;
+#[cfg(test)]
+mod tests;
+mod time_zone;
+mod tree;
+pub mod units;
+mod validate;
+
+pub use clip_names::{PathPattern, PatternError};
+pub use load::{Loaded, Override, SYSTEM_DIR, Sources, load};
+pub use origin::{ConfigError, Origin, Problem};
+pub use render::{InitOptions, init_toml, render};
+pub use schema::{ENVIRONMENT_PREFIX, REFERENCE, schema};
+pub use secret::{REDACTED, Secret};
+pub use sections::{
+    Config, Durability, Filters, Log, LogFormat, LogLevel, Mqtt, Recordings, Site, Storage, Vault,
+};
+pub use time_zone::{UnknownZone, Zone};

@@ -1,0 +1,212 @@
+//! From the bytes of a message to typed events. Pure: no I/O, no clock, no state.
+//!
+//! [`decode`] cannot fail. What it cannot read becomes a `message.undecodable` event with the bytes
+//! and the reason, a topic without a rule a `message.unmapped` event with the bytes, so that every
+//! message is stored and acknowledged, and none is in the way of the next.
+//!
+//! A topic picks the rule ([`native`]), the rule takes the fields that it knows ([`fields`]) out of
+//! a strictly read JSON object ([`json`]), and the rest is kept as `extra`. Secrets are taken out on
+//! the way ([`redact`]): no event, no reason and no digest that leaves here holds or betrays one.
+//!
+//! An empty payload is undecodable everywhere but in a log: a broker clears the retain flag on the
+//! way to a subscriber that is there, so that "the retained state was cleared" and "the publisher
+//! is broken" look the same.
+
+mod fields;
+mod json;
+mod native;
+mod redact;
+mod time;
+pub mod topic;
+
+use std::sync::Arc;
+
+pub use json::MAX_PARSED_BYTES;
+pub use redact::MASK;
+
+use crate::base::clock::UnixNanos;
+use crate::base::ids::message_hash;
+use crate::event::message::{Undecodable, Unmapped};
+use crate::event::{Event, Flags, NewEvent, PublisherId};
+use fields::Moment;
+use topic::{Topic, TopicFilter};
+
+/// Longest excerpt of foreign text in a reason, characters.
+const EXCERPT_CHARS: usize = 40;
+
+/// A message as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inbound {
+    /// Where it was published.
+    pub topic: Arc<str>,
+    /// Its bytes.
+    pub payload: Vec<u8>,
+    /// As delivered: 0 or 1.
+    pub qos: u8,
+    /// A retained message: a snapshot of a state.
+    pub retain: bool,
+    /// When it reached us.
+    pub received_at: UnixNanos,
+}
+
+/// Which topics mean what.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    prefix: Topic,
+    own: Vec<TopicFilter>,
+}
+
+impl Rules {
+    /// The native topics below `prefix`; what matches `own` is ours and never read back: the topics
+    /// that this box publishes, such as `nightjar/<site>/#`.
+    pub fn new(prefix: Topic, own: Vec<TopicFilter>) -> Self {
+        Self { prefix, own }
+    }
+
+    fn is_own(&self, topic: &str) -> bool {
+        self.own.iter().any(|filter| filter.matches(topic))
+    }
+
+    fn below_prefix<'t>(&self, topic: &'t str) -> Option<&'t str> {
+        topic.strip_prefix(self.prefix.as_str())?.strip_prefix('/')
+    }
+}
+
+/// What a message became.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decoded {
+    /// Its events: one; none when the message is our own.
+    pub events: Vec<NewEvent>,
+    /// The publisher's id, from `id` in a JSON object.
+    pub publisher_id: Option<PublisherId>,
+    /// Digest of topic and payload, for telling repeats. Where the payload held a secret the digest
+    /// is over the payload without it: a stored digest of `{"pin":"4711"}` would betray the PIN to
+    /// whoever tries 10,000 of them.
+    pub hash: [u8; 16],
+}
+
+/// Why a payload cannot be decoded: what, where, and what was expected. Free of secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Reason(String);
+
+/// What a rule makes of a payload.
+struct Draft {
+    stream: String,
+    /// None: the stream itself.
+    source: Option<String>,
+    moment: Moment,
+    text: Option<String>,
+    event: Event,
+}
+
+/// What is learned on the way, whether a rule succeeds or not.
+#[derive(Default)]
+struct Findings {
+    /// The publisher's id.
+    id: Option<String>,
+    /// A secret was taken out.
+    masked: bool,
+}
+
+/// Turns a message into events.
+pub fn decode(inbound: &Inbound, rules: &Rules) -> Decoded {
+    let topic = &*inbound.topic;
+    if rules.is_own(topic) {
+        let hash = message_hash(topic, &inbound.payload);
+        return Decoded {
+            events: Vec::new(),
+            publisher_id: None,
+            hash,
+        };
+    }
+    let mut found = Findings::default();
+    let outcome = match rules.below_prefix(topic) {
+        Some(below) => native::decode(below, inbound, &mut found),
+        None => Ok(None),
+    };
+    let (draft, hash) = match outcome {
+        Ok(Some(draft)) if found.masked => (draft, message_hash(topic, &without_secrets(inbound))),
+        Ok(Some(draft)) => (draft, message_hash(topic, &inbound.payload)),
+        Ok(None) => {
+            let payload = without_known_secrets(inbound);
+            let hash = message_hash(topic, &payload);
+            (unread(inbound, Unmapped { payload }.into(), None), hash)
+        }
+        Err(Reason(reason)) => {
+            let payload = without_known_secrets(inbound);
+            let hash = message_hash(topic, &payload);
+            (
+                unread(inbound, Undecodable { payload }.into(), Some(reason)),
+                hash,
+            )
+        }
+    };
+    Decoded {
+        events: vec![event(inbound, draft)],
+        publisher_id: found.id.map(|id| PublisherId { id, hash }),
+        hash,
+    }
+}
+
+fn event(inbound: &Inbound, draft: Draft) -> NewEvent {
+    let mut flags = Flags::default();
+    if inbound.retain {
+        flags = flags.with(Flags::RETAINED);
+    }
+    if draft.moment.suspect {
+        flags = flags.with(Flags::CLOCK_SUSPECT);
+    }
+    NewEvent {
+        occurred_at: draft.moment.at,
+        received_at: inbound.received_at,
+        source: draft.source.unwrap_or_else(|| draft.stream.clone()),
+        stream: draft.stream,
+        topic: Some(Arc::clone(&inbound.topic)),
+        flags,
+        cause: None,
+        text: draft.text,
+        event: draft.event,
+    }
+}
+
+fn unread(inbound: &Inbound, event: Event, text: Option<String>) -> Draft {
+    Draft {
+        stream: format!("message/{}", inbound.topic),
+        source: None,
+        moment: Moment {
+            at: inbound.received_at,
+            suspect: false,
+        },
+        text,
+        event,
+    }
+}
+
+/// The payload to keep of a message that no rule could read. On a topic for commands and codes
+/// nobody knows where in a damaged payload the secret stands: only its length is kept.
+fn without_known_secrets(inbound: &Inbound) -> Vec<u8> {
+    let secretive = |level: &str| level == "arm_request" || redact::is_secret_key(level);
+    if inbound.topic.split('/').any(secretive) {
+        redact::whole(&inbound.payload)
+    } else {
+        redact::raw(&inbound.payload).into_owned()
+    }
+}
+
+/// The payload of a message in which a secret was found, for its digest only.
+fn without_secrets(inbound: &Inbound) -> Vec<u8> {
+    match redact::raw(&inbound.payload) {
+        std::borrow::Cow::Owned(masked) => masked,
+        // The secret stands where only the parser finds it.
+        std::borrow::Cow::Borrowed(bytes) => redact::whole(bytes),
+    }
+}
+
+fn excerpt(text: &str) -> &str {
+    text.char_indices()
+        .nth(EXCERPT_CHARS)
+        .map_or(text, |(end, _)| &text[..end])
+}
+
+#[cfg(test)]
+mod tests;

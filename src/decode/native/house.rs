@@ -1,0 +1,201 @@
+//! The household: parcels, faces, presence, power, arming.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::super::fields::{Fields, required};
+use super::super::json::{self, Json};
+use super::super::{Draft, Findings, Inbound, Reason};
+use super::{Fact, Moment, timed};
+use crate::event::house::{
+    ArmMode, ArmRequested, FaceSeen, PackageCollected, PackageDetected, PresenceReported,
+    UpsBatteryCritical, UpsBatteryLow, UpsPowerLost, UpsPowerRestored, UpsStatusReported,
+};
+
+const MODES: &[(&str, ArmMode)] = &[
+    ("DISARMED", ArmMode::Disarmed),
+    ("ARMED_HOME", ArmMode::ArmedHome),
+    ("ARMED_AWAY", ArmMode::ArmedAway),
+    ("ARMED_NIGHT", ArmMode::ArmedNight),
+];
+
+/// A face is 128 numbers of 4 bytes.
+const EMBEDDING_BYTES: usize = 512;
+
+pub(super) fn package_detected(camera: &str, fields: &mut Fields<'_>) -> Result<Fact, Reason> {
+    let detected = PackageDetected {
+        camera: camera.to_owned(),
+        confidence: fields.fraction("confidence")?,
+        crop_path: fields.text("crop_path")?,
+        extra: fields.rest(),
+    };
+    Ok(Fact::by_camera(
+        camera,
+        format!("package/{camera}"),
+        detected,
+    ))
+}
+
+pub(super) fn package_collected(camera: &str, fields: &mut Fields<'_>) -> Result<Fact, Reason> {
+    let collected = PackageCollected {
+        camera: camera.to_owned(),
+        confidence: fields.fraction("confidence")?,
+        crop_path: fields.text("crop_path")?,
+        extra: fields.rest(),
+    };
+    Ok(Fact::by_camera(
+        camera,
+        format!("package/{camera}"),
+        collected,
+    ))
+}
+
+pub(super) fn face_seen(camera: &str, fields: &mut Fields<'_>) -> Result<Fact, Reason> {
+    let seen = FaceSeen {
+        camera: camera.to_owned(),
+        profile_id: fields.name("profile_id")?,
+        confidence: required(
+            fields.fraction("confidence")?,
+            "confidence",
+            "a number from 0 to 1",
+        )?,
+        embedding: fields
+            .text("embedding")?
+            .map(|text| embedding(&text))
+            .transpose()?,
+        extra: fields.rest(),
+    };
+    let stream = format!("face/{}", seen.profile_id.as_deref().unwrap_or("unknown"));
+    Ok(Fact::by_camera(camera, stream, seen))
+}
+
+fn embedding(base64: &str) -> Result<Vec<u8>, Reason> {
+    let bytes = STANDARD.decode(base64).map_err(|error| {
+        Reason(format!(
+            "key \"embedding\" is no base64 ({error}); expected 128 numbers (f32)"
+        ))
+    })?;
+    if bytes.len() != EMBEDDING_BYTES {
+        return Err(Reason(format!(
+            "key \"embedding\" holds {} bytes; expected {EMBEDDING_BYTES} (128 numbers, f32)",
+            bytes.len()
+        )));
+    }
+    let (numbers, _) = bytes.as_chunks::<4>();
+    match numbers
+        .iter()
+        .position(|number| !f32::from_le_bytes(*number).is_finite())
+    {
+        None => Ok(bytes),
+        Some(at) => Err(Reason(format!(
+            "key \"embedding\" holds a number that is not finite at place {}; expected 128 finite \
+             numbers",
+            at + 1
+        ))),
+    }
+}
+
+macro_rules! ups_rules {
+    ($($name:ident => $event:ident;)*) => {$(
+        pub(super) fn $name(fields: &mut Fields<'_>) -> Result<Fact, Reason> {
+            let report = $event {
+                status: fields.text("status")?,
+                charge_pct: fields.number("charge_pct")?,
+                runtime_s: fields.number("runtime_s")?,
+                input_voltage: fields.number("input_voltage")?,
+                load_pct: fields.number("load_pct")?,
+                extra: fields.rest(),
+            };
+            Ok(Fact::of("ups/ups".to_owned(), report))
+        }
+    )*};
+}
+
+ups_rules! {
+    ups_status => UpsStatusReported;
+    ups_power_lost => UpsPowerLost;
+    ups_power_restored => UpsPowerRestored;
+    ups_battery_low => UpsBatteryLow;
+    ups_battery_critical => UpsBatteryCritical;
+}
+
+/// `presence/{member}`: a bare word or `{state, role}`. `presence/status` is the household.
+pub(super) fn presence(
+    member: &str,
+    inbound: &Inbound,
+    found: &mut Findings,
+) -> Result<Draft, Reason> {
+    let text = json::text(&inbound.payload)?.trim_ascii();
+    let scalar = match text.as_bytes().first() {
+        None => {
+            return Err(Reason(
+                "empty payload; expected HOME, AWAY or an object".into(),
+            ));
+        }
+        Some(b'{' | b'[' | b'"' | b'0'..=b'9' | b'-') => json::parse(text)?,
+        Some(_) if matches!(text, "true" | "false" | "null") => json::parse(text)?,
+        Some(_) => Json::Text(Cow::Borrowed(text)),
+    };
+    match scalar {
+        Json::Object(entries) => timed(Fields::of(entries), inbound, found, |fields| {
+            presence_of(member, fields)
+        }),
+        Json::Text(_) => {
+            let moment = Moment {
+                at: inbound.received_at,
+                suspect: false,
+            };
+            let mut fields = Fields::of(vec![(Cow::Borrowed("state"), scalar)]);
+            let fact = presence_of(member, &mut fields)?;
+            found.masked |= fields.masked;
+            Ok(fact.at(moment))
+        }
+        other => Err(Reason(format!(
+            "payload is {}; expected HOME, AWAY or an object with a state",
+            other.kind()
+        ))),
+    }
+}
+
+fn presence_of(member: &str, fields: &mut Fields<'_>) -> Result<Fact, Reason> {
+    let state = required(fields.name("state")?, "state", "HOME or AWAY")?;
+    let state = match state.trim().to_uppercase() {
+        away if away == "NOT_HOME" => "AWAY".to_owned(),
+        state => state,
+    };
+    let reported = PresenceReported {
+        state,
+        role: fields.name("role")?,
+        extra: fields.rest(),
+    };
+    let subject = if member == "status" {
+        "household"
+    } else {
+        member
+    };
+    Ok(Fact::of(format!("presence/{subject}"), reported))
+}
+
+/// The PIN ends here; the caller verifies it on the payload itself.
+pub(super) fn arm_requested(fields: &mut Fields<'_>) -> Result<Fact, Reason> {
+    // What stands in the wrong field may be a PIN: this reason does not quote it.
+    let mode = fields.word("mode", MODES).map_err(|_| {
+        Reason(
+            "key \"mode\" holds no mode; expected one of DISARMED, ARMED_HOME, ARMED_AWAY, \
+             ARMED_NIGHT"
+                .into(),
+        )
+    })?;
+    let mode = required(mode, "mode", "the mode asked for")?;
+    let requested = ArmRequested {
+        mode,
+        pin_given: fields.has_secret(),
+        triggered_by: fields
+            .name("triggered_by")?
+            .unwrap_or_else(|| "unknown".to_owned()),
+        extra: fields.rest(),
+    };
+    Ok(Fact::of("arm/system".to_owned(), requested))
+}

@@ -1,0 +1,11 @@
+//! The integration tests: one binary, a module per promise.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod architecture;
+mod bench_box;
+mod parking;
+mod projections;
+mod properties;
+mod random_events;
+mod recovery;
+mod source;
