@@ -279,7 +279,9 @@ fn recordings(config: &Config, folder: &Path) -> Result<Option<recordings::Optio
             size_cap_bytes: settings.max_file.bytes(),
         },
         scan_every: settings.scan_every.to_std(),
+        extensions: settings.extensions.clone(),
         place: recordings::Place(Box::new(move |path| settings.matches(path))),
+        ..recordings::Options::new(&config.recordings_folder(), folder)
     }))
 }
 

@@ -5,6 +5,7 @@
 //! [`Refusal`]; some pass with time ([`Refusal::is_passing`]), the others need a person.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -13,6 +14,7 @@ use rustix::io::Errno;
 
 use super::cipher::IV_BYTES;
 use super::folder::{Fingerprint, Folder, Place, file_type, stat_file, stays_beneath};
+use super::unseal::read_full;
 use super::writers;
 use crate::base::fsutil::{self, FsError};
 
@@ -63,6 +65,11 @@ impl Source {
     /// What the file was when it was opened.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
+    }
+
+    /// Reads from `offset_bytes` on until `buffer` is full or the file ends; returns how much.
+    pub fn read_at(&self, buffer: &mut [u8], offset_bytes: u64) -> io::Result<usize> {
+        Ok(read_full(&self.file, buffer, offset_bytes)?)
     }
 
     /// Whether the open file is still what it was, whatever its name stands for by now.

@@ -14,7 +14,7 @@ use super::hex;
 const NAME_MAX_BYTES: usize = 255;
 
 /// The containers that cameras and recorders write.
-const CLIP_EXTENSIONS: [&str; 6] = ["mp4", "mkv", "mov", "avi", "ts", "webm"];
+pub const CLIP_EXTENSIONS: [&str; 6] = ["mp4", "mkv", "mov", "avi", "ts", "webm"];
 
 const TEMP_PREFIX: &str = ".nightjar-seal-";
 const TEMP_SUFFIX: &str = ".tmp";

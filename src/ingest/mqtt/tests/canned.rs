@@ -302,13 +302,13 @@ async fn a_lost_session_is_subscribed_again_and_recorded() {
 async fn a_subscription_that_nobody_confirmed_is_asked_for_again_after_a_restart() {
     let mut log = Log::new();
     log.start_writer();
-    let task = Task::on(&log);
+    let mut task = Task::on(&log);
     task.link.play(connected(false));
     until("the session is known", || {
         log.kinds().contains(&"broker.session_started")
     })
     .await;
-    drop(task);
+    task.tasks.shutdown().await;
     // Killed before SUBACK; the broker still has the session, without a subscription.
     let path = log.path.clone();
     let _folder = log.folder.take();
