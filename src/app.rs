@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::base::clock::{Clock, UnixNanos};
 use crate::base::lock::{FolderLock, LockError};
 use crate::base::shutdown::Shutdown;
+use crate::base::status_file::StatusFile;
 use crate::base::telemetry::{Snapshot, Telemetry};
 use crate::broker;
 use crate::decode::Rules;
@@ -37,6 +38,8 @@ use crate::writer::{self, Handle, WriterError, rebuild};
 pub const DATABASE: &str = "nightjar.db";
 /// Threads of the async edge: one polls while another decodes; the writer has its own.
 const EDGE_THREADS: usize = 2;
+/// How often the status file is written.
+const STATUS_PAUSE: Duration = Duration::from_secs(2);
 
 /// Everything that the daemon is told before it starts.
 #[derive(Debug)]
@@ -146,6 +149,25 @@ struct State {
 }
 
 impl State {
+    fn status_file(&self, now: UnixNanos) -> StatusFile {
+        let status = self.status();
+        let mut trouble = BTreeMap::new();
+        for (family, health) in &status.families {
+            trouble.extend(health.trouble.clone().map(|reason| (family.clone(), reason)));
+        }
+        trouble.extend(status.recordings_trouble.map(|reason| ("recordings".to_owned(), reason)));
+        StatusFile {
+            updated_at: Some(now),
+            connected: status
+                .families
+                .iter()
+                .map(|(family, health)| (family.clone(), health.connected))
+                .collect(),
+            trouble,
+            counters: status.counters,
+        }
+    }
+
     fn status(&self) -> Status {
         let locked = |health: &Mutex<Health>| {
             health
@@ -297,6 +319,19 @@ pub fn start(
     threads.push(thread("nightjar-control", move || {
         let status = || serde_json::to_value(serving.status()).unwrap_or_default();
         control::serve(&listener, &direct, &status, &stop);
+    })?);
+    let (telling, stop, folder) = (Arc::clone(&state), shutdown.clone(), plan.folder.clone());
+    let status_clock = clock.clone();
+    threads.push(thread("nightjar-status", move || {
+        loop {
+            let stopping = stop.wait(STATUS_PAUSE);
+            if let Err(error) = telling.status_file(status_clock.now()).write(&folder) {
+                tracing::debug!(%error, "cannot write the status file");
+            }
+            if stopping {
+                return;
+            }
+        }
     })?);
     Ok(Running {
         runtime,

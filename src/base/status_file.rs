@@ -5,7 +5,7 @@
 //! newer program still tells what it can.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -26,12 +26,23 @@ pub struct StatusFile {
     pub updated_at: Option<UnixNanos>,
     /// Topic families, and whether each is connected to the broker.
     pub connected: BTreeMap<String, bool>,
+    /// What is wrong, by part: a topic family, or `recordings`.
+    pub trouble: BTreeMap<String, String>,
     /// Counters since the daemon started.
     #[serde(flatten)]
     pub counters: Snapshot,
 }
 
 impl StatusFile {
+    /// Writes it into the data folder `dir`, whole, by a rename. Not flushed: it tells of a process,
+    /// and every few seconds anew.
+    pub fn write(&self, dir: &Path) -> io::Result<()> {
+        let fresh = dir.join(format!(".{STATUS_FILE}.new"));
+        let mut file = std::fs::File::create(&fresh)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
+        std::fs::rename(&fresh, dir.join(STATUS_FILE))
+    }
+
     /// Reads it from the data folder `dir`; none when there is no file.
     pub fn read(dir: &Path) -> io::Result<Option<Self>> {
         let file = match std::fs::File::open(dir.join(STATUS_FILE)) {
@@ -65,6 +76,7 @@ mod tests {
         let written = StatusFile {
             updated_at: Some(5),
             connected: [("sensor".to_owned(), true), ("pet".to_owned(), false)].into(),
+            trouble: [("pet".to_owned(), "no broker".to_owned())].into(),
             counters: Snapshot {
                 messages_acked: 7,
                 ..Snapshot::default()
@@ -72,7 +84,10 @@ mod tests {
         };
         let text = serde_json::to_string(&written).unwrap();
         assert!(text.contains("\"messages_acked\":7"), "{text}");
-        assert_eq!(read(&text).unwrap(), Some(written));
+        assert_eq!(read(&text).unwrap().as_ref(), Some(&written));
+        let folder = tempfile::tempdir().unwrap();
+        written.write(folder.path()).unwrap();
+        assert_eq!(StatusFile::read(folder.path()).unwrap(), Some(written));
     }
 
     #[test]

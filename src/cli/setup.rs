@@ -129,7 +129,11 @@ pub(super) fn initialise(folder: &Path, context: &mut Context<'_>) -> Result<(),
 
 /// Shows a recovery sheet on stderr, so that it does not end in a pipe or a file by accident.
 pub(super) fn show_sheet(context: &mut Context<'_>, sheet: &str) -> Result<(), CliError> {
-    writeln!(context.messages, "\n{sheet}")?;
+    writeln!(
+        context.messages,
+        "\nRecovery sheet, shown this once. Write it down and keep it away from this box: it is the\n\
+         key, and without the key no recording can be opened.\n\n    {sheet}\n"
+    )?;
     Ok(())
 }
 
@@ -280,6 +284,7 @@ fn recordings(config: &Config, folder: &Path) -> Result<Option<recordings::Optio
         },
         scan_every: settings.scan_every.to_std(),
         extensions: settings.extensions.clone(),
+        accepted_key: config.vault.accepted_key.clone(),
         place: recordings::Place(Box::new(move |path| settings.matches(path))),
         ..recordings::Options::new(&config.recordings_folder(), folder)
     }))

@@ -1,6 +1,6 @@
 //! `status`: whether all is well, on one screen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Serialize;
@@ -360,6 +360,11 @@ fn judge_daemon(told: Option<&StatusFile>, now: UnixNanos, trouble: &mut Trouble
     if !cut.is_empty() {
         let names = cut.join(", ");
         trouble.red(format!("not connected to the broker: {names}"));
+    }
+    // All families of an absent broker say the same; once is enough.
+    let reasons: BTreeSet<_> = told.trouble.values().collect();
+    for reason in reasons {
+        trouble.red(reason);
     }
     if told.counters.subscriptions_refused > 0 {
         trouble.red("the broker refused subscriptions; see `nightjar query system_events`");

@@ -256,12 +256,15 @@ pub struct Vault {
     /// File with the key: 32 bytes, or 64 hex digits. A systemd credential `storage.key` goes first.
     #[schemars(extend("format" = "path"))]
     pub key_file: PathBuf,
+    /// Id of a new key, in hex, that may seal although older recordings have another one.
+    pub accepted_key: Option<String>,
 }
 
 impl Default for Vault {
     fn default() -> Self {
         Self {
             key_file: "/etc/nightjar/secrets/storage.key".into(),
+            accepted_key: None,
         }
     }
 }

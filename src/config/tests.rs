@@ -714,6 +714,7 @@ scan_every = \"1m\"  # default
 
 [vault]
 key_file = \"/etc/nightjar/secrets/storage.key\"  # default
+# accepted_key is not set
 
 [log]
 level = \"debug\"  # --log-level
@@ -795,7 +796,7 @@ fn the_schema_describes_every_key_and_knows_the_defaults() {
     let schema = schema();
     assert_eq!(schema["title"], "Nightjar configuration");
     assert_eq!(schema["additionalProperties"], false);
-    assert_eq!(keys().len(), 32);
+    assert_eq!(keys().len(), 33);
     for key in keys() {
         let place = key
             .path

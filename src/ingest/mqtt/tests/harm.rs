@@ -42,7 +42,14 @@ async fn rig(max_packet_bytes: usize) -> Rig {
         .set_max_packet_size(64 * 1024 * 1024, 64 * 1024 * 1024)
         .set_inflight(1_000);
     let (publisher, mut events) = AsyncClient::new(options, 1_000);
-    tasks.spawn(async move { while events.poll().await.is_ok() {} });
+    tasks.spawn(async move {
+        // The broker may drop it as well; it comes back.
+        loop {
+            if events.poll().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    });
     let subscribed = |observer: &Observer| {
         observer
             .client(CLIENT)
@@ -101,17 +108,17 @@ impl Rig {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_cut_again_and_again_loses_nothing_and_doubles_nothing() {
     let rig = rig(1024 * 1024).await;
-    for round in 0..20_u64 {
+    for round in 0..12_u64 {
         rig.faults.change(CLIENT, |faults| {
-            faults.cut_after_bytes = Some(200 + 137 * round)
+            faults.cut_after_bytes = Some(200 + 57 * round)
         });
         for number in 0..50 {
             rig.publish(format!("{}", round * 50 + number)).await;
         }
-        // The cut happens on the way; the next round starts on the connection after it.
-        rig.settled().await;
+        let stored = 50 * (round as usize + 1);
+        until("the round is stored", || rig.log.readings().len() == stored).await;
     }
-    until("all are stored", || rig.log.readings().len() == 1_000).await;
+    rig.settled().await;
     let twice: Vec<_> = rig
         .log
         .readings()
@@ -124,7 +131,7 @@ async fn a_connection_cut_again_and_again_loses_nothing_and_doubles_nothing() {
         [],
         "acks that settle nothing of their connection"
     );
-    assert!(rig.log.telemetry.broker_disconnections.get() >= 10);
+    assert!(rig.log.telemetry.broker_disconnections.get() >= 8);
     assert!(!rig.tasks.is_empty());
 }
 
