@@ -5,7 +5,7 @@
 //! writer thread, control socket, recordings watcher, one task per topic family.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::base::clock::{Clock, UnixNanos};
 use crate::base::lock::{FolderLock, LockError};
@@ -32,7 +33,7 @@ use crate::ingest::replay::Direct;
 use crate::read_model;
 use crate::storage::sqlite::Durability;
 use crate::writer::sabotage::Sabotage;
-use crate::writer::{self, Handle, WriterError, rebuild};
+use crate::writer::{self, Handle, Writer, WriterError, rebuild};
 
 /// Name of the main database in the data folder.
 pub const DATABASE: &str = "nightjar.db";
@@ -136,6 +137,16 @@ struct Signals {
     terminate: Signal,
 }
 
+impl Signals {
+    fn of(runtime: &Runtime) -> std::io::Result<Self> {
+        let _inside = runtime.enter();
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+}
+
 #[derive(Debug)]
 struct State {
     started_at: UnixNanos,
@@ -153,9 +164,18 @@ impl State {
         let status = self.status();
         let mut trouble = BTreeMap::new();
         for (family, health) in &status.families {
-            trouble.extend(health.trouble.clone().map(|reason| (family.clone(), reason)));
+            trouble.extend(
+                health
+                    .trouble
+                    .clone()
+                    .map(|reason| (family.clone(), reason)),
+            );
         }
-        trouble.extend(status.recordings_trouble.map(|reason| ("recordings".to_owned(), reason)));
+        trouble.extend(
+            status
+                .recordings_trouble
+                .map(|reason| ("recordings".to_owned(), reason)),
+        );
         StatusFile {
             updated_at: Some(now),
             connected: status
@@ -202,6 +222,7 @@ impl State {
 }
 
 /// Starts the daemon. `progress` is told of projections that are brought up to date.
+#[expect(clippy::too_many_lines, reason = "the order of start, told once from top to bottom")]
 pub fn start(
     plan: Plan,
     clock: Clock,
@@ -221,38 +242,33 @@ pub fn start(
     };
     let started = writer::start(options, Arc::clone(&telemetry), shutdown.clone(), progress)?;
     let writer = started.handle;
-    let writer_failure = Arc::new(Mutex::new(None));
-    let writer_thread = {
-        let (failure, cancel) = (Arc::clone(&writer_failure), cancel.clone());
-        let core = started.writer;
-        thread("nightjar-writer", move || {
-            if let Err(error) = core.run() {
-                tracing::error!(%error, "the writer gave up");
-                *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                cancel.cancel();
-            }
-        })?
-    };
+    let writer_failure = Arc::default();
+    let writer_thread = run_writer(started.writer, &writer_failure, &cancel)?;
     let rules = Arc::new(plan.rules);
     let started_at = clock.now();
-    let hello = SystemStarted {
-        version: env!("CARGO_PKG_VERSION").into(),
-        pid: i64::from(std::process::id()),
-    };
-    writer.store(vec![NewEvent::own(started_at, "system/nightjar", hello)])?;
+    writer.store(vec![NewEvent::own(
+        started_at,
+        "system/nightjar",
+        SystemStarted::of_this_process(),
+    )])?;
 
     let mut threads = Vec::new();
     let mut recordings_health = None;
     if let Some(options) = plan.recordings {
-        let watcher = recordings::Watcher::new(
-            options,
-            writer.clone(),
-            Arc::clone(&telemetry),
-            clock.clone(),
-            shutdown.clone(),
-        );
+        let (writer, telemetry) = (writer.clone(), Arc::clone(&telemetry));
+        let watcher =
+            recordings::Watcher::new(options, writer, telemetry, clock.clone(), shutdown.clone());
         recordings_health = Some(watcher.health());
         threads.push(thread("nightjar-recordings", move || watcher.run())?);
+    }
+    let runtime = edge()?;
+    let signals = Signals::of(&runtime)?;
+    let mut address = plan.broker;
+    if let Some(port) = plan.own_broker {
+        let small = runtime.block_on(broker::bind_near(port, &broker::Options::default()))?;
+        address.host = small.address().ip().to_string();
+        address.port = small.address().port();
+        runtime.spawn(broker::serve(small, cancel.clone()));
     }
     let shared = mqtt::Shared {
         writer: writer.clone(),
@@ -262,39 +278,27 @@ pub fn start(
         inflight: Arc::default(),
         sabotage: plan.sabotage,
     };
-    let runtime = edge()?;
-    let signals = {
-        let _inside = runtime.enter();
-        Signals {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        }
-    };
-    let mut address = plan.broker;
-    if let Some(port) = plan.own_broker {
-        let small = runtime.block_on(broker::bind_near(port, &broker::Options::default()))?;
-        address.host = small.address().ip().to_string();
-        address.port = small.address().port();
-        runtime.spawn(broker::serve(small, cancel.clone()));
-    }
+    let filters = plan
+        .filters
+        .iter()
+        .flat_map(|(_, filters)| filters)
+        .filter_map(|filter| filter.parse().ok())
+        .collect();
     // The small broker keeps no session between two runs, and nothing is lost by that.
-    let forgets = plan.own_broker.is_some();
+    let known = if plan.own_broker.is_some() {
+        &[][..]
+    } else {
+        &started.sessions
+    };
     let mut families = Vec::new();
-    let mut subscribed = Vec::new();
     for (family, filters) in plan.filters {
-        subscribed.extend(filters.iter().filter_map(|filter| filter.parse().ok()));
-        let known_session = started
-            .sessions
-            .iter()
-            .find(|(name, ..)| name == family.name() && !forgets)
-            .map(|(_, uuid, filters)| (*uuid, filters.clone()));
-        let link = RumqttLink::new(&address, &client_id(&plan.site, family));
         let subscription = Subscription {
+            known_session: known_session(known, family),
+            broker_forgets: plan.own_broker.is_some(),
             family,
             filters,
-            known_session,
-            broker_forgets: forgets,
         };
+        let link = RumqttLink::new(&address, &client_id(&plan.site, family));
         let subscriber = Subscriber::new(shared.clone(), subscription, link);
         families.push((family, subscriber.health()));
         runtime.spawn(subscriber.run(cancel.clone()));
@@ -307,32 +311,15 @@ pub fn start(
         recordings: recordings_health,
         broker: address,
         rules: Arc::clone(&rules),
-        filters: subscribed,
+        filters,
     });
-    let listener = control::listen(&plan.folder)?;
     let direct = Direct {
         writer: writer.clone(),
         rules,
         clock: clock.clone(),
     };
-    let (serving, stop) = (Arc::clone(&state), shutdown.clone());
-    threads.push(thread("nightjar-control", move || {
-        let status = || serde_json::to_value(serving.status()).unwrap_or_default();
-        control::serve(&listener, &direct, &status, &stop);
-    })?);
-    let (telling, stop, folder) = (Arc::clone(&state), shutdown.clone(), plan.folder.clone());
-    let status_clock = clock.clone();
-    threads.push(thread("nightjar-status", move || {
-        loop {
-            let stopping = stop.wait(STATUS_PAUSE);
-            if let Err(error) = telling.status_file(status_clock.now()).write(&folder) {
-                tracing::debug!(%error, "cannot write the status file");
-            }
-            if stopping {
-                return;
-            }
-        }
-    })?);
+    threads.push(serve_control(&plan.folder, direct, &state, &shutdown)?);
+    threads.push(tell_status(&plan.folder, &state, &clock, &shutdown)?);
     Ok(Running {
         runtime,
         cancel,
@@ -346,6 +333,59 @@ pub fn start(
         folder: plan.folder,
         signals,
         _lock: lock,
+    })
+}
+
+fn known_session(known: &[(String, Uuid, String)], family: Family) -> Option<(Uuid, String)> {
+    let session = known.iter().find(|(name, ..)| name == family.name())?;
+    Some((session.1, session.2.clone()))
+}
+
+fn run_writer(
+    core: Writer,
+    failure: &Arc<Mutex<Option<WriterError>>>,
+    cancel: &CancellationToken,
+) -> std::io::Result<JoinHandle<()>> {
+    let (failure, cancel) = (Arc::clone(failure), cancel.clone());
+    thread("nightjar-writer", move || {
+        if let Err(error) = core.run() {
+            tracing::error!(%error, "the writer gave up");
+            *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            cancel.cancel();
+        }
+    })
+}
+
+fn serve_control(
+    folder: &Path,
+    direct: Direct,
+    state: &Arc<State>,
+    shutdown: &Shutdown,
+) -> Result<JoinHandle<()>, StartError> {
+    let listener = control::listen(folder)?;
+    let (state, shutdown) = (Arc::clone(state), shutdown.clone());
+    Ok(thread("nightjar-control", move || {
+        let status = || serde_json::to_value(state.status()).unwrap_or_default();
+        control::serve(&listener, &direct, &status, &shutdown);
+    })?)
+}
+
+fn tell_status(
+    folder: &Path,
+    state: &Arc<State>,
+    clock: &Clock,
+    shutdown: &Shutdown,
+) -> std::io::Result<JoinHandle<()>> {
+    let (folder, clock) = (folder.to_owned(), clock.clone());
+    let (state, shutdown) = (Arc::clone(state), shutdown.clone());
+    thread("nightjar-status", move || {
+        let mut stopping = false;
+        while !stopping {
+            stopping = shutdown.wait(STATUS_PAUSE);
+            if let Err(error) = state.status_file(clock.now()).write(&folder) {
+                tracing::debug!(%error, "cannot write the status file");
+            }
+        }
     })
 }
 

@@ -68,7 +68,7 @@ Examples:
   nightjar replay fixtures/streams/night.jsonl --speed 60         an hour in a minute
   nightjar replay fixtures/streams/night.jsonl --to direct        straight into the log")]
 pub struct Args {
-    /// Streams: one JSON object {after_ms, topic, qos, retain, payload | payload_base64} per line
+    /// Streams: one JSON object per line, see `fixtures/streams/README.md`
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// N times as fast as it happened, or without pauses

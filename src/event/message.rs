@@ -82,7 +82,6 @@ pub mod opt_bytes {
     use serde::{Deserialize, Deserializer, Serializer};
 
     /// Writes a byte string or null.
-    #[expect(clippy::ref_option, reason = "serde's `with` hands over the field")]
     pub fn serialize<S: Serializer>(
         bytes: &Option<Vec<u8>>,
         serializer: S,

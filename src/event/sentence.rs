@@ -8,6 +8,7 @@ use super::{Envelope, Event};
 const EXCERPT_CHARS: usize = 160;
 
 /// The event as a sentence without a full stop.
+#[expect(clippy::too_many_lines, reason = "one short arm per kind of event")]
 pub fn sentence(envelope: &Envelope) -> String {
     let subject = label(envelope.subject());
     match &envelope.event {

@@ -101,6 +101,16 @@ pub struct Started {
     pub pid: i64,
 }
 
+impl Started {
+    /// This program in this process.
+    pub fn of_this_process() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: i64::from(std::process::id()),
+        }
+    }
+}
+
 /// The daemon stopped in order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stopped {}

@@ -154,11 +154,8 @@ impl Ledger {
         position: i64,
         now: UnixNanos,
     ) -> Result<(), StorageError> {
-        if !self
-            .sessions
-            .get(delivery.family)
-            .is_some_and(|s| s.uuid == delivery.session)
-        {
+        let known = self.sessions.get(delivery.family);
+        if known.is_none_or(|known| known.uuid != delivery.session) {
             self.open_mqtt_session(delivery.family, delivery.session, "", now);
         }
         let Some(known) = self.sessions.get_mut(delivery.family) else {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::view::columns;
 use super::{Projection, View, table};
+use crate::event::animal::Location;
 use crate::event::sentence::label;
 use crate::event::{Envelope, Event, Kind};
 use crate::storage::{Session, StorageError};
@@ -52,10 +53,7 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
         camera.last_at = camera.last_at.max(event.occurred_at);
         match &event.event {
             Event::PetSighted(sighting) => {
-                camera.location = sighting
-                    .location
-                    .map(|place| place.name())
-                    .or(camera.location);
+                camera.location = sighting.location.map(Location::name).or(camera.location);
             }
             Event::CameraFailed(_) => camera.error = Some(event.text()),
             _ => {}

@@ -2,6 +2,7 @@
 
 use super::view::columns;
 use super::{Projection, View, table};
+use crate::event::animal::Location;
 use crate::event::sentence::label;
 use crate::event::{Envelope, Event, Kind};
 use crate::storage::{Session, StorageError};
@@ -22,7 +23,7 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
             Event::PetSighted(_) if event.is_snapshot() => {}
             Event::PetSighted(sighting) => {
                 if let Some(pet) = &sighting.pet_id {
-                    let place = sighting.location.map(|place| place.name());
+                    let place = sighting.location.map(Location::name);
                     store_pet(
                         session,
                         event,

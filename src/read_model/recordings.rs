@@ -4,7 +4,7 @@
 use super::view::columns;
 use super::{Projection, View, table};
 use crate::base::clock::{DAY_NS, MINUTE_NS, SECOND_NS};
-use crate::event::recording::{Finished, Found, Sealed, file_key, printable_path};
+use crate::event::recording::{Finished, Found, Sealed, Trigger, file_key, printable_path};
 use crate::event::{Envelope, Event, Kind};
 use crate::storage::{Session, StorageError, first};
 use crate::values;
@@ -148,7 +148,7 @@ fn fold_finished(
         values![
             file,
             &finished.camera,
-            finished.trigger.map(|trigger| trigger.name()),
+            finished.trigger.map(Trigger::name),
             finished.started_at,
             finished.ended_at,
             finished.fps,

@@ -260,11 +260,13 @@ fn take(
     now: i64,
     keep: Keep<'_>,
 ) -> Result<Receipt, StorageError> {
-    if let Some(opening) = &submission.opening {
-        if let Some(event) = open_session(ledger, opening, now) {
-            let envelope = ledger.append(session, &event)?;
-            keep(session, ledger, envelope)?;
-        }
+    let opened = submission
+        .opening
+        .as_ref()
+        .and_then(|opening| open_session(ledger, opening, now));
+    if let Some(event) = opened {
+        let envelope = ledger.append(session, &event)?;
+        keep(session, ledger, envelope)?;
     }
     if let Some(delivery) = &submission.delivery
         && let Some(position) = ledger.redelivered(session, delivery, window)?
@@ -302,7 +304,7 @@ fn take(
     };
     match (&submission.publisher_id, topic, verdict) {
         (Some(id), Some(topic), IdVerdict::New) => {
-            ledger.record_id(session, topic, id, position)?
+            ledger.record_id(session, topic, id, position)?;
         }
         (Some(id), Some(topic), IdVerdict::Clash(first_position)) => {
             let conflict = IdConflicted {

@@ -54,6 +54,7 @@ impl Sabotage {
         false
     }
 
+    #[cfg_attr(not(feature = "sabotage"), expect(clippy::unused_self))]
     pub(super) fn durability(self, configured: Durability) -> Durability {
         #[cfg(feature = "sabotage")]
         if self.0 == Mode::NoSync {
@@ -62,6 +63,7 @@ impl Sabotage {
         configured
     }
 
+    #[cfg_attr(not(feature = "sabotage"), expect(clippy::unused_self))]
     pub(super) fn delivery_window(self, configured: i64) -> i64 {
         #[cfg(feature = "sabotage")]
         if self.0 == Mode::Window64 {

@@ -107,6 +107,6 @@ pub async fn publish(
         broker: format!("{}:{}", broker.host, broker.port),
         reason,
     };
-    let (_, count) = tokio::try_join!(poll, send).map_err(unreachable)?;
+    let ((), count) = tokio::try_join!(poll, send).map_err(unreachable)?;
     Ok(count)
 }

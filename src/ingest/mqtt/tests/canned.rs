@@ -133,10 +133,12 @@ impl Link for CannedLink {
     }
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "what the script takes")]
 fn connected(session_present: bool) -> Result<Incoming, LinkError> {
     Ok(Incoming::Connected { session_present })
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "what the script takes")]
 fn granted() -> Result<Incoming, LinkError> {
     Ok(Incoming::Subscribed {
         refused: Vec::new(),
@@ -157,6 +159,7 @@ fn message(packet_id: Option<u16>, dup: bool, value: &str) -> Arrived {
     }
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "what the script takes")]
 fn reading(packet_id: u16, value: &str) -> Result<Incoming, LinkError> {
     Ok(Incoming::Arrived(message(Some(packet_id), false, value)))
 }
@@ -209,7 +212,10 @@ async fn acks_follow_the_commit_in_the_order_of_arrival() {
         task.link.play(reading(packet_id, &packet_id.to_string()));
     }
     task.drained().await;
-    assert!(task.link.acked().is_empty(), "acknowledged before anything is durable");
+    assert!(
+        task.link.acked().is_empty(),
+        "acknowledged before anything is durable"
+    );
     log.start_writer();
     until("all are acknowledged", || task.link.acked().len() == 4).await;
     assert_eq!(task.link.acked(), [5, 3, 9, 1]);
@@ -422,7 +428,10 @@ async fn connecting_again_backs_off_up_to_half_a_minute() {
             .map(|(at, _)| *at)
             .collect()
     };
-    let pauses: Vec<Duration> = polls.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let pauses: Vec<Duration> = polls
+        .windows(2)
+        .map(|pair| pair[1].saturating_sub(pair[0]))
+        .collect();
     let near = |pause: Duration, least: f64| {
         let seconds = pause.as_secs_f64();
         assert!((least..least * 1.5 + 0.05).contains(&seconds), "{pauses:?}");

@@ -110,7 +110,7 @@ async fn a_connection_cut_again_and_again_loses_nothing_and_doubles_nothing() {
     let rig = rig(1024 * 1024).await;
     for round in 0..12_u64 {
         rig.faults.change(CLIENT, |faults| {
-            faults.cut_after_bytes = Some(200 + 57 * round)
+            faults.cut_after_bytes = Some(200 + 57 * round);
         });
         for number in 0..50 {
             rig.publish(format!("{}", round * 50 + number)).await;
