@@ -222,7 +222,10 @@ impl State {
 }
 
 /// Starts the daemon. `progress` is told of projections that are brought up to date.
-#[expect(clippy::too_many_lines, reason = "the order of start, told once from top to bottom")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "the order of start, told once from top to bottom"
+)]
 pub fn start(
     plan: Plan,
     clock: Clock,

@@ -52,6 +52,12 @@ Examples:
   nightjar check                           is the database whole?
   nightjar rebuild --check                 would a rebuild give the same tables?
   nightjar dead-letters list               what could not be understood
+  nightjar init --dir /var/lib/nightjar    make a data folder with key and configuration
+  nightjar run --dir /var/lib/nightjar     the daemon
+  nightjar replay night.jsonl              feed a fixture stream
+  nightjar publish TOPIC PAYLOAD           one message
+  nightjar vault unseal clip.vge           open a recording
+  nightjar config show --origin            what is set, and where
   nightjar completions bash                for the shell";
 
 const GLOBAL: &str = "Options of every command";

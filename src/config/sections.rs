@@ -257,6 +257,7 @@ pub struct Vault {
     #[schemars(extend("format" = "path"))]
     pub key_file: PathBuf,
     /// Id of a new key, in hex, that may seal although older recordings have another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted_key: Option<String>,
 }
 

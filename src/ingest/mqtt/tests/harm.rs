@@ -147,6 +147,14 @@ async fn acks_that_are_lost_on_the_way_lead_to_redeliveries_that_are_recognised(
         rig.log.readings().get("21.5") == Some(&40)
     })
     .await;
+    let ignored = |observer: &Observer| {
+        let mut acks = observer.acks(CLIENT);
+        acks.retain(|ack| ack.outcome == AckOutcome::Ignored);
+        acks.len() == 40
+    };
+    tokio::time::timeout(PATIENCE, rig.observer.until(ignored))
+        .await
+        .unwrap();
     rig.faults
         .change(CLIENT, |faults| faults.ignore_acks = false);
     rig.faults.drop_connections();
@@ -156,7 +164,10 @@ async fn acks_that_are_lost_on_the_way_lead_to_redeliveries_that_are_recognised(
         Some(&40),
         "identical messages, each once"
     );
-    assert_eq!(rig.log.telemetry.duplicates_redelivered.get(), 40);
+    until("all are recognised", || {
+        rig.log.telemetry.duplicates_redelivered.get() == 40
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
