@@ -9,3 +9,4 @@ mod properties;
 mod random_events;
 mod recovery;
 mod source;
+mod verbs;
