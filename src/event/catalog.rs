@@ -5,7 +5,7 @@
 //! the golden file `fixtures/wire/<kind>/v<N>.cbor`.
 //!
 //! Stored bodies are CBOR maps (RFC 8949). A row's version rises when a change would break the
-//! reading of older bodies; [`upcast`](super::upcast) then carries the step. Bodies in the event
+//! reading of older bodies; [`upcast`] then carries the step. Bodies in the event
 //! log are never rewritten.
 
 use thiserror::Error;
