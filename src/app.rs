@@ -249,11 +249,13 @@ pub fn start(
     let writer_thread = run_writer(started.writer, &writer_failure, &cancel)?;
     let rules = Arc::new(plan.rules);
     let started_at = clock.now();
-    writer.store(vec![NewEvent::own(
+    let mut first = vec![NewEvent::own(
         started_at,
         "system/nightjar",
         SystemStarted::of_this_process(),
-    )])?;
+    )];
+    first.extend(writer::left_out(started.refused, started_at));
+    writer.store(first)?;
 
     let mut threads = Vec::new();
     let mut recordings_health = None;

@@ -72,14 +72,16 @@ impl Writer {
     fn rebuild(&mut self) -> Result<u64, WriterError> {
         let projections = self.options.projections;
         self.patiently(|database| rebuild::reset_all(database, projections))?;
-        self.patiently(|database| rebuild::catch_up(database, projections, &mut |_, _, _| {}))?;
+        // What is left out now was left out, and noted, when it came or when the fold was new.
+        let quiet = &mut |_: &str, _, _| {};
+        self.patiently(|database| rebuild::catch_up(database, projections, quiet).map(drop))?;
         Ok(self.ledger.head() as u64)
     }
 
     /// Does what can be taken up again where it failed, for as long as waiting helps.
     fn patiently(
         &mut self,
-        work: impl Fn(&mut Database) -> Result<(), StorageError>,
+        mut work: impl FnMut(&mut Database) -> Result<(), StorageError>,
     ) -> Result<(), WriterError> {
         while let Err(error) = work(&mut self.database) {
             tracing::warn!(%error, "cannot rebuild");

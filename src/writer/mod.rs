@@ -25,6 +25,7 @@ use crate::base::clock::Clock;
 use crate::base::ids;
 use crate::base::shutdown::Shutdown;
 use crate::base::telemetry::{Gauge, Telemetry};
+use crate::event::message::Parked;
 use crate::event::{NewEvent, PublisherId};
 use crate::event_log::Ledger;
 use crate::event_log::dedupe::Delivery;
@@ -274,6 +275,24 @@ pub struct Started {
     pub site: Uuid,
     /// The MQTT sessions that are known: family, identity, filters.
     pub sessions: Vec<(String, Uuid, String)>,
+    /// Events that were left out when projections were brought up to date; see [`left_out`].
+    pub refused: Vec<rebuild::Refusal>,
+}
+
+/// The dead letters of a catch-up, to be stored when the writer runs.
+pub fn left_out(refused: Vec<rebuild::Refusal>, now: i64) -> Vec<NewEvent> {
+    let parked = |refusal: rebuild::Refusal| {
+        NewEvent::own(
+            now,
+            "writer",
+            Parked {
+                projection: refusal.projection.to_owned(),
+            },
+        )
+        .with_text(refusal.reason)
+        .caused_by(refusal.position)
+    };
+    refused.into_iter().map(parked).collect()
 }
 
 /// Opens the database, migrates it, brings every projection up to date, and makes the writer.
@@ -287,7 +306,7 @@ pub fn start(
     let mut database = open(&options)?;
     migrate::migrate(&mut database, migrate::SQLITE, options.clock.now())?;
     let site = site_id(&mut database, options.clock.now())?;
-    rebuild::catch_up(&mut database, options.projections, progress)?;
+    let refused = rebuild::catch_up(&mut database, options.projections, progress)?;
     let ledger = Ledger::load(&mut database.snapshot()?)?;
     let sessions = ledger
         .mqtt_sessions()
@@ -318,6 +337,7 @@ pub fn start(
         writer,
         site,
         sessions,
+        refused,
     })
 }
 

@@ -8,7 +8,7 @@ use crate::event_log::read::EventReader;
 use crate::read_model::Projection;
 use crate::read_model::digest::{TableDigest, table_digest};
 use crate::storage::sqlite::Database;
-use crate::storage::{Session, StorageError, all, migrate};
+use crate::storage::{Disposition, Session, StorageError, all, migrate};
 use crate::values;
 
 /// Events per transaction of a rebuild: large enough that rollups are written rarely, small enough
@@ -18,13 +18,25 @@ const CHUNK_EVENTS: i64 = 8_192;
 /// Told: projection, events folded, events in all.
 pub type Progress<'p> = &'p mut dyn FnMut(&str, i64, i64);
 
+/// An event that a fold refused while its projection was brought up to date. The projection goes on
+/// without it; a fold has no clock, so that it refuses the same events at every rebuild.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The event.
+    pub position: i64,
+    /// The projection.
+    pub projection: &'static str,
+    /// What the database said.
+    pub reason: String,
+}
+
 /// Brings every projection to the head: new ones and those whose version was raised from the
 /// start, others from their checkpoint. Resumes where a killed run stopped.
 pub fn catch_up(
     database: &mut Database,
     projections: &[Projection],
     progress: Progress<'_>,
-) -> Result<(), StorageError> {
+) -> Result<Vec<Refusal>, StorageError> {
     let mut session = database.begin()?;
     let known = all(
         &mut session,
@@ -94,21 +106,18 @@ fn fold_lagging(
     lagging: &mut [(Projection, i64)],
     head: i64,
     progress: Progress<'_>,
-) -> Result<(), StorageError> {
+) -> Result<Vec<Refusal>, StorageError> {
     let mut reader = EventReader::new();
+    let mut refused = Vec::new();
     let Some(mut position) = lagging.iter().map(|(_, checkpoint)| *checkpoint).min() else {
-        return Ok(());
+        return Ok(refused);
     };
     while position < head {
         let mut session = database.begin()?;
         let (batch, last) = chunk(&mut reader, &mut session, position)?;
         for (projection, checkpoint) in lagging.iter_mut().filter(|(_, done)| *done < last) {
             let from = batch.partition_point(|event| event.position <= *checkpoint);
-            fold(
-                &mut session,
-                std::slice::from_ref(projection),
-                &batch[from..],
-            )?;
+            refused.extend(fold_gently(&mut session, projection, &batch[from..])?);
             *checkpoint = last;
             session.write(
                 "UPDATE projections SET checkpoint = ?2 WHERE name = ?1",
@@ -119,7 +128,54 @@ fn fold_lagging(
         session.commit()?;
         position = last;
     }
-    Ok(())
+    Ok(refused)
+}
+
+/// Folds a batch into one projection; if it refuses, event by event, leaving out the culprits: an
+/// event of years ago must not keep the daemon from starting.
+fn fold_gently(
+    session: &mut dyn Session,
+    projection: &Projection,
+    batch: &[Envelope],
+) -> Result<Vec<Refusal>, StorageError> {
+    let mut refused = Vec::new();
+    let whole = try_fold(session, projection, batch)?;
+    if whole.is_none() {
+        return Ok(refused);
+    }
+    for event in batch.chunks(1) {
+        if let Some(reason) = try_fold(session, projection, event)? {
+            let position = event[0].position;
+            tracing::error!(
+                position,
+                projection = projection.name,
+                reason,
+                "left out of a table"
+            );
+            refused.push(Refusal {
+                position,
+                projection: projection.name,
+                reason,
+            });
+        }
+    }
+    Ok(refused)
+}
+
+/// Folds in a savepoint; the reason when the data was refused.
+fn try_fold(
+    session: &mut dyn Session,
+    projection: &Projection,
+    batch: &[Envelope],
+) -> Result<Option<String>, StorageError> {
+    session.savepoint()?;
+    match fold(session, std::slice::from_ref(projection), batch) {
+        Ok(()) => session.release().map(|()| None),
+        Err(error) if error.disposition() == Disposition::Park => {
+            session.roll_back().map(|()| Some(error.to_string()))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The events after `position` that projections take, and the position that the chunk ends at.
@@ -133,7 +189,8 @@ fn chunk(
     let parked: Vec<i64> = batch
         .iter()
         .filter(|event| matches!(event.event, Event::EventParked(_)))
-        .filter_map(|event| event.cause)
+        // One that stands elsewhere was written after a catch-up, for its projection alone.
+        .filter_map(|event| event.cause.filter(|cause| cause + 1 == event.position))
         .collect();
     if batch.len() as i64 > CHUNK_EVENTS {
         // Only read to see whether it parks its predecessor; it belongs to the next chunk.
@@ -178,7 +235,9 @@ pub fn compare(
     while position < head {
         let (batch, last) = chunk(&mut reader, &mut live, position)?;
         let mut session = scratch.begin()?;
-        fold(&mut session, projections, &batch)?;
+        for projection in projections {
+            fold_gently(&mut session, projection, &batch)?;
+        }
         session.commit()?;
         position = last;
         progress("all", position, head);

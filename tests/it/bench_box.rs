@@ -39,6 +39,8 @@ pub(crate) struct BenchBox {
     pub(crate) telemetry: Arc<Telemetry>,
     /// Its stop signal.
     pub(crate) shutdown: Shutdown,
+    /// Events that the last start left out of a projection.
+    pub(crate) refused: Vec<rebuild::Refusal>,
     /// Projections that the last start brought up to date, with events folded.
     pub(crate) caught_up: Vec<(String, i64)>,
     projections: &'static [Projection],
@@ -78,6 +80,7 @@ impl BenchBox {
         Self {
             telemetry: Arc::default(),
             shutdown: Shutdown::new(),
+            refused: Vec::new(),
             caught_up: Vec::new(),
             projections,
             durability,
@@ -106,6 +109,7 @@ impl BenchBox {
             &mut |name, done, _| caught_up.push((name.to_owned(), done)),
         )?;
         self.caught_up = caught_up;
+        self.refused = started.refused;
         self.handle = Some(started.handle);
         let writer = started.writer;
         let thread = std::thread::Builder::new()

@@ -213,3 +213,32 @@ fn a_fold_that_must_not_go_on_stops_the_writer_without_an_answer() {
     bench.store(vec![opening("two", "fine")]);
     assert_eq!(bench.handle().head(), 2);
 }
+
+#[test]
+fn a_new_fold_that_refuses_an_event_of_old_does_not_keep_the_daemon_from_starting() {
+    let mut bench = BenchBox::new();
+    bench.store(vec![
+        opening("one", "fine"),
+        opening("two", "poison"),
+        opening("three", "fine"),
+    ]);
+    let mut projections = read_model::ALL.to_vec();
+    projections.push(TASTER);
+    bench.restart_with(leaked(projections));
+    let left_out: Vec<_> = bench
+        .refused
+        .iter()
+        .map(|refusal| (refusal.position, refusal.projection))
+        .collect();
+    assert_eq!(left_out, [(2, "taster")]);
+    bench.store(vec![opening("four", "fine")]);
+    bench.store(nightjar::writer::left_out(bench.refused.clone(), NOW));
+    let text = |text: &str| Owned::Text(text.into());
+    assert_eq!(
+        bench.rows("SELECT position, stage, projection FROM dead_letters"),
+        [[Owned::Integer(2), text("fold"), text("taster")]]
+    );
+    // The others keep it, also after a rebuild: the note is for the new projection alone.
+    assert_eq!(bench.number("SELECT count(*) FROM sensors"), 4);
+    assert_eq!(bench.unequal_after_rebuild(), Vec::<&str>::new());
+}
