@@ -191,12 +191,16 @@ impl fmt::Debug for Watcher {
 impl Watcher {
     /// A watcher that has not looked at anything yet.
     pub fn new(
-        options: Options,
+        mut options: Options,
         writer: Handle,
         telemetry: Arc<Telemetry>,
         clock: Clock,
         shutdown: Shutdown,
     ) -> Self {
+        // The kernel's hints name whole paths, and are compared with this one.
+        if let Ok(whole) = std::path::absolute(&options.folder) {
+            options.folder = whole;
+        }
         let (outlet, inlet) = hints::channel();
         Self {
             records: Records::new(&options.database),

@@ -76,6 +76,26 @@ fn a_file_that_appears_is_sealed_without_waiting_for_a_scan() {
 }
 
 #[test]
+fn hints_are_heard_when_the_folder_is_named_by_a_relative_path() {
+    let house = House::new();
+    let up: PathBuf = std::env::current_dir()
+        .unwrap()
+        .components()
+        .skip(1)
+        .map(|_| "..")
+        .collect();
+    let options = Options {
+        folder: up.join(house.rec("").strip_prefix("/").unwrap()),
+        use_inotify: true,
+        ..quick(&house)
+    };
+    assert!(options.folder.is_relative());
+    let running = Running::start(&house, options);
+    house.put("clip.mp4", b"heard");
+    until("sealed", || running.health().sealed == 1);
+}
+
+#[test]
 fn an_overflow_of_the_kernels_queue_brings_a_scan() {
     let house = House::new();
     let running = Running::start(&house, quick(&house));
