@@ -1,0 +1,6 @@
+//! The crash suite: the real daemon and a real mosquitto, killed wherever it hurts.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod kills;
+mod ledger;
+mod rig;
