@@ -55,11 +55,10 @@ fn random_kills_while_messages_arrive() {
         daemon = house.start_daemon();
         back_max = back_max.max(began.elapsed());
     }
-    let publisher = load.stop();
-    publisher.all_confirmed();
-    let ledger = publisher.ledger();
+    let mut publisher = load.stop();
     let mut stored = Stored::default();
-    stored.drained(&house.data(), &ledger);
+    stored.settle(&mut publisher, &house.data());
+    let ledger = publisher.ledger();
     assert_eq!(stored.differences(&ledger), [], "message, accepted, stored");
     house.is_whole();
     drop(daemon);

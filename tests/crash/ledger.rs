@@ -19,6 +19,9 @@ pub(crate) const SENSOR: &str = "vigilar/sensor/x/temperature";
 /// A log's topic.
 pub(crate) const LOG: &str = "vigilar/log/h/s";
 
+/// Numbers from here on mark the end of a load.
+const MARKER: u64 = 1_000_000_000;
+
 /// How often each message, as topic and payload.
 pub(crate) type Counts = BTreeMap<(String, String), u64>;
 
@@ -39,6 +42,7 @@ pub(crate) struct Publisher {
     client: Client,
     book: Arc<Mutex<Book>>,
     sent: usize,
+    markers: u64,
     confirmed: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -69,6 +73,7 @@ impl Publisher {
             client,
             book,
             sent: 0,
+            markers: 0,
             confirmed,
             stop,
             thread: Some(thread.unwrap()),
@@ -248,13 +253,26 @@ impl Stored {
             .collect()
     }
 
-    /// Waits until as many are stored as were accepted.
+    /// Sends a last message to each family and waits until it is stored: the broker delivers in
+    /// order, so everything that it had to send again has arrived by then.
     #[track_caller]
-    pub(crate) fn drained(&mut self, data: &Path, ledger: &Counts) {
-        let accepted: u64 = ledger.values().sum();
-        until("all that was accepted is stored", || {
-            self.look(data);
-            (self.messages >= accepted).then_some(())
-        });
+    pub(crate) fn settle(&mut self, publisher: &mut Publisher, data: &Path) {
+        publisher.markers += 1;
+        let number = MARKER + publisher.markers;
+        let markers = [
+            (SENSOR, number.to_string()),
+            (LOG, format!("line {number}")),
+        ];
+        for (topic, payload) in &markers {
+            publisher.publish(topic, payload);
+        }
+        publisher.all_confirmed();
+        for (topic, payload) in markers {
+            let message = (topic.to_owned(), payload);
+            until("all that was accepted is stored", || {
+                self.look(data);
+                self.counts.contains_key(&message).then_some(())
+            });
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! The crash suite: the real daemon and a real mosquitto, killed wherever it hurts.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod acks;
 mod kills;
 mod ledger;
 mod rig;
+mod trace;
