@@ -36,7 +36,7 @@ fn kill_at_every_syscall_of_a_batch() {
     let mut publisher = Publisher::new(house.port);
     let mut stored = Stored::default();
     let mut points = Vec::new();
-    for call in ["pwrite64", "fdatasync", "sendto"] {
+    for call in ["pwrite64", "fdatasync,fsync", "sendto,writev"] {
         let kills = (1..)
             .find(|&nth| !killed_at(&house, &mut publisher, call, nth))
             .unwrap()
@@ -63,7 +63,7 @@ fn killed_at(house: &House, publisher: &mut Publisher, call: &str, nth: u32) -> 
     let trace = Trace::attach(
         &house.scratch("strace"),
         pid,
-        "pwrite64,fdatasync,sendto",
+        "pwrite64,fdatasync,fsync,sendto,writev",
         Some(&inject),
     );
     // Always the same bytes: only the packet id tells a redelivery from the next message.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nightjar::base::ids;
 use nightjar::event::{Envelope, Event};
 use nightjar::event_log::read::EventReader;
 use nightjar::storage::sqlite::Database;
@@ -37,7 +38,8 @@ pub(crate) fn message(number: u64) -> (&'static str, String) {
     (topic, payload)
 }
 
-/// A publisher at QoS 1 that counts what the broker has acknowledged.
+/// A publisher at QoS 1 that counts what the broker has acknowledged. Its book is right for one
+/// connection: after another, the client sends again under other packet ids.
 pub(crate) struct Publisher {
     client: Client,
     book: Arc<Mutex<Book>>,
@@ -45,7 +47,6 @@ pub(crate) struct Publisher {
     markers: u64,
     confirmed: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
@@ -59,16 +60,22 @@ struct Book {
 
 impl Publisher {
     pub(crate) fn new(port: u16) -> Self {
-        let mut options = MqttOptions::new(format!("publisher-{port}"), "127.0.0.1", port);
+        let mut options = MqttOptions::new(
+            format!("publisher-{}", ids::random_uuid()),
+            "127.0.0.1",
+            port,
+        );
         options.set_inflight(1_000);
         let (client, connection) = Client::new(options, 10_000);
         let book = Arc::<Mutex<Book>>::default();
         let confirmed = Arc::<AtomicUsize>::default();
         let stop = Arc::<AtomicBool>::default();
-        let thread = std::thread::Builder::new().name("publisher".into()).spawn({
+        // Not joined: it ends with its connection.
+        let spawned = std::thread::Builder::new().name("publisher".into()).spawn({
             let (book, confirmed, stop) = (book.clone(), confirmed.clone(), stop.clone());
             move || keep_book(connection, &book, &confirmed, &stop)
         });
+        spawned.unwrap();
         Self {
             client,
             book,
@@ -76,7 +83,6 @@ impl Publisher {
             markers: 0,
             confirmed,
             stop,
-            thread: Some(thread.unwrap()),
         }
     }
 
@@ -114,9 +120,6 @@ impl Drop for Publisher {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         let _ = self.client.try_disconnect();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 
@@ -130,9 +133,7 @@ fn keep_book(
         let mut book = book.lock().unwrap();
         match event {
             Ok(rumqttc::Event::Outgoing(Outgoing::Publish(id))) => {
-                // A message sent again after a lost connection has its id already.
-                if !book.sent.contains_key(&id) {
-                    let message = book.waiting.pop_front().unwrap();
+                if let Some(message) = book.waiting.pop_front() {
                     book.sent.insert(id, message);
                 }
             }

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod acks;
+mod brokers;
 mod kills;
 mod ledger;
+mod refusals;
 mod rig;
 mod trace;

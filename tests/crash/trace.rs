@@ -24,16 +24,7 @@ impl Trace {
         let _ = std::fs::remove_file(&file);
         let mut command = Command::new("strace");
         command
-            .args([
-                "-f",
-                "-tt",
-                "-y",
-                "-s",
-                "4096",
-                "-p",
-                &pid.to_string(),
-                "-o",
-            ])
+            .args(["-f", "-tt", "-y", "-s", "256", "-p", &pid.to_string(), "-o"])
             .arg(&file)
             .arg("-e")
             .arg(format!("trace={calls}"))
@@ -60,10 +51,27 @@ impl Trace {
         String::from_utf8_lossy(&std::fs::read(&self.file).unwrap_or_default()).into_owned()
     }
 
-    /// Whether a PUBACK has left.
+    /// Whether a PUBACK has left: its call has returned.
     pub(crate) fn acked(&self) -> bool {
-        self.text().lines().any(is_ack)
+        let text = self.text();
+        let mut lines = text.lines();
+        let Some(ack) = lines.find(|line| is_ack(line)) else {
+            return false;
+        };
+        let returned = |line: &str| {
+            let (_, result) = line.rsplit_once(" = ")?;
+            result.parse::<u32>().ok()
+        };
+        if !ack.contains("<unfinished") {
+            return returned(ack).is_some();
+        }
+        let same = |line: &&str| thread_of(line) == thread_of(ack) && line.contains("resumed>");
+        lines.find(same).and_then(returned).is_some()
     }
+}
+
+fn thread_of(line: &str) -> &str {
+    line.split_whitespace().next().unwrap_or_default()
 }
 
 fn is_ack(line: &str) -> bool {
@@ -86,7 +94,7 @@ pub(crate) fn ack_follows_fsync(trace: &str, payload: &str) -> Result<(), String
     // The thread that is inside an fdatasync of the WAL, while nothing was written beside it.
     let mut syncing: Option<&str> = None;
     for line in lines {
-        let thread = line.split_whitespace().next().unwrap_or_default();
+        let thread = thread_of(line);
         let wal = line.contains("nightjar.db-wal>");
         let failed = line.contains("= -1");
         if wal && line.contains("pwrite64(") {
