@@ -7,4 +7,5 @@ mod kills;
 mod ledger;
 mod refusals;
 mod rig;
+mod sealing;
 mod trace;
