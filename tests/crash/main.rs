@@ -1,0 +1,11 @@
+//! The crash suite: the real daemon and a real mosquitto, killed wherever it hurts.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod acks;
+mod brokers;
+mod kills;
+mod ledger;
+mod refusals;
+mod rig;
+mod sealing;
+mod trace;

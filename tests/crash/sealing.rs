@@ -1,0 +1,194 @@
+//! A kill at the system calls of a sealing: the recording is always there, and in the end once.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Instant;
+
+use crate::rig::{House, Process, until};
+use crate::trace::Trace;
+
+/// The recording.
+const CLIP: &str = "fixtures/clips/hallway-20261120-061530.mp4";
+/// What changes the disk, of names and of bytes.
+const CALLS: &str = "renameat2,unlinkat,fdatasync,fsync,pwrite64";
+/// Calls that are few and each a step of its own; of the others a sample stands for all.
+const EACH: &[&str] = &["renameat2", "unlinkat", "fdatasync", "fsync"];
+/// Points of a call with many.
+const SAMPLE: u32 = 8;
+/// Houses at a time: a point is mostly waiting until the recording has settled.
+const LANES: usize = 6;
+
+/// The `nth` call of this name that a thread makes.
+#[derive(Clone, Copy)]
+struct Point {
+    call: &'static str,
+    nth: u32,
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.call, self.nth)
+    }
+}
+
+#[test]
+fn kill_at_every_syscall_of_a_sealing() {
+    let began = Instant::now();
+    let points = points();
+    let all = points.len();
+    assert!(all >= EACH.len(), "a sealing makes more calls than {all}");
+    let (waiting, reached) = (Mutex::new(VecDeque::from(points)), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..LANES {
+            scope.spawn(|| {
+                let house = House::new();
+                for round in 0.. {
+                    let Some(point) = waiting.lock().unwrap().pop_front() else {
+                        break;
+                    };
+                    if seal_and_kill(&house, round, point) {
+                        reached.lock().unwrap().push(point);
+                    }
+                }
+                house.is_whole();
+            });
+        }
+    });
+    let reached = reached.into_inner().unwrap();
+    for call in ["renameat2", "unlinkat", "fsync", "pwrite64"] {
+        assert!(
+            reached.iter().any(|point| point.call == call),
+            "no kill at {call}"
+        );
+    }
+    println!(
+        "kill at the calls of a sealing: {} of {all} points reached in {:.1} s, each recording \
+         sealed once",
+        reached.len(),
+        began.elapsed().as_secs_f64()
+    );
+}
+
+/// The calls of one undisturbed sealing, by the thread that makes most of each kind.
+fn points() -> Vec<Point> {
+    let house = House::new();
+    let daemon = house.start_daemon();
+    let trace = attach(&house, &daemon, None);
+    let clip = drop_clip(&house, 0);
+    until_sealed(&house, &clip);
+    let text = trace.text();
+    let mut points = Vec::new();
+    for call in CALLS.split(',') {
+        let start = format!(" {call}(");
+        let mut threads = BTreeMap::new();
+        for line in text.lines().filter(|line| line.contains(&start)) {
+            let thread = line.split_whitespace().next().unwrap_or_default();
+            *threads.entry(thread).or_insert(0_u32) += 1;
+        }
+        let most = threads.into_values().max().unwrap_or_default();
+        let step = if EACH.contains(&call) {
+            1
+        } else {
+            (most / SAMPLE).max(1)
+        };
+        let call = CALLS
+            .split(',')
+            .find(|name| *name == call)
+            .unwrap_or_default();
+        points.extend(
+            (1..=most)
+                .step_by(step as usize)
+                .map(|nth| Point { call, nth }),
+        );
+    }
+    points
+}
+
+/// Kills at the point, lets the next daemon finish, and looks. Whether there was such a call.
+fn seal_and_kill(house: &House, round: u32, point: Point) -> bool {
+    let mut daemon = house.start_daemon();
+    let inject = format!("{}:signal=KILL:when={}", point.call, point.nth);
+    let trace = attach(house, &daemon, Some(&inject));
+    let clip = drop_clip(house, round);
+    let killed = until(
+        "the daemon is dead or the recording sealed",
+        || match daemon.ended() {
+            Some(_) => Some(true),
+            None => is_sealed(house, &clip).then_some(false),
+        },
+    );
+    let pieces = beside(&clip);
+    assert!(!pieces.is_empty(), "{point}: the recording is gone");
+    drop(trace);
+    daemon.kill();
+    let mut next = house.start_daemon();
+    until_sealed(house, &clip);
+    next.kill();
+    judge(house, &clip, point);
+    killed
+}
+
+fn attach(house: &House, daemon: &Process, inject: Option<&str>) -> Trace {
+    let pid = daemon.pid().as_raw_nonzero().get();
+    Trace::attach(&house.scratch("strace"), pid, CALLS, inject)
+}
+
+fn drop_clip(house: &House, round: u32) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(CLIP);
+    let name = format!("hallway-20261120-06{:02}{:02}.mp4", round / 60, round % 60);
+    let clip = house.data().join("recordings").join(name);
+    std::fs::copy(source, &clip).unwrap();
+    clip
+}
+
+/// The files of a recording, in whatever state.
+fn beside(clip: &Path) -> Vec<PathBuf> {
+    let stem = clip.file_stem().unwrap().to_str().unwrap();
+    let mut found: Vec<_> = std::fs::read_dir(clip.parent().unwrap())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.file_name().unwrap().to_str().unwrap().contains(stem))
+        .collect();
+    found.sort();
+    found
+}
+
+fn rows(house: &House, clip: &Path) -> Vec<String> {
+    let name = clip.file_name().unwrap().to_str().unwrap();
+    let sql = format!("SELECT state FROM recordings WHERE original_name = '{name}'");
+    let output = house.nightjar(&["sql", "--csv", &sql]);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().skip(1).map(ToOwned::to_owned).collect()
+}
+
+fn is_sealed(house: &House, clip: &Path) -> bool {
+    !clip.exists() && rows(house, clip).iter().any(|state| state == "sealed")
+}
+
+#[track_caller]
+fn until_sealed(house: &House, clip: &Path) {
+    until("the recording is sealed", || {
+        is_sealed(house, clip).then_some(())
+    });
+}
+
+#[track_caller]
+fn judge(house: &House, clip: &Path, point: Point) {
+    let sealed = match beside(clip).as_slice() {
+        [one] if one.extension().is_some_and(|extension| extension == "vge") => one.clone(),
+        other => panic!("{point}: {other:?}"),
+    };
+    assert_eq!(rows(house, clip), ["sealed"], "{point}");
+    let key = house.data().join("storage.key");
+    let (key, sealed) = (key.to_str().unwrap(), sealed.to_str().unwrap());
+    let plain = house.nightjar(&["vault", "unseal", "--key-file", key, sealed]);
+    assert!(plain.status.success(), "{point}: {plain:?}");
+    let source = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(CLIP)).unwrap();
+    assert!(
+        plain.stdout == source,
+        "{point}: other bytes than the recording's"
+    );
+}
