@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -20,8 +20,8 @@ pub(crate) const SENSOR: &str = "vigilar/sensor/x/temperature";
 /// A log's topic.
 pub(crate) const LOG: &str = "vigilar/log/h/s";
 
-/// Numbers from here on mark the end of a load.
-const MARKER: u64 = 1_000_000_000;
+/// Numbers from here on mark the end of a load, each one once.
+static MARKERS: AtomicU64 = AtomicU64::new(1_000_000_000);
 
 /// How often each message, as topic and payload.
 pub(crate) type Counts = BTreeMap<(String, String), u64>;
@@ -44,7 +44,6 @@ pub(crate) struct Publisher {
     client: Client,
     book: Arc<Mutex<Book>>,
     sent: usize,
-    markers: u64,
     confirmed: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
 }
@@ -80,7 +79,6 @@ impl Publisher {
             client,
             book,
             sent: 0,
-            markers: 0,
             confirmed,
             stop,
         }
@@ -258,8 +256,7 @@ impl Stored {
     /// order, so everything that it had to send again has arrived by then.
     #[track_caller]
     pub(crate) fn settle(&mut self, publisher: &mut Publisher, data: &Path) {
-        publisher.markers += 1;
-        let number = MARKER + publisher.markers;
+        let number = MARKERS.fetch_add(1, Ordering::Relaxed);
         let markers = [
             (SENSOR, number.to_string()),
             (LOG, format!("line {number}")),

@@ -7,5 +7,6 @@ mod kills;
 mod ledger;
 mod refusals;
 mod rig;
+mod sabotage;
 mod sealing;
 mod trace;

@@ -7,29 +7,30 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use crate::rig::{House, Process, until};
-use crate::trace::Trace;
+use crate::trace::{Threads, Trace, thread_of};
 
 /// The recording.
 const CLIP: &str = "fixtures/clips/hallway-20261120-061530.mp4";
 /// What changes the disk, of names and of bytes.
-const CALLS: &str = "renameat2,unlinkat,fdatasync,fsync,pwrite64";
-/// Calls that are few and each a step of its own; of the others a sample stands for all.
-const EACH: &[&str] = &["renameat2", "unlinkat", "fdatasync", "fsync"];
-/// Points of a call with many.
-const SAMPLE: u32 = 8;
+const CALLS: [&str; 5] = ["renameat2", "unlinkat", "fdatasync", "fsync", "pwrite64"];
 /// Houses at a time: a point is mostly waiting until the recording has settled.
 const LANES: usize = 6;
 
-/// The `nth` call of this name that a thread makes.
+/// The `nth` call of this name that one of the threads makes.
 #[derive(Clone, Copy)]
 struct Point {
+    threads: Threads,
     call: &'static str,
     nth: u32,
 }
 
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.call, self.nth)
+        let whose = match self.threads {
+            Threads::All => "",
+            Threads::Recordings => " of the recordings thread",
+        };
+        write!(f, "{} {}{whose}", self.call, self.nth)
     }
 }
 
@@ -38,7 +39,6 @@ fn kill_at_every_syscall_of_a_sealing() {
     let began = Instant::now();
     let points = points();
     let all = points.len();
-    assert!(all >= EACH.len(), "a sealing makes more calls than {all}");
     let (waiting, reached) = (Mutex::new(VecDeque::from(points)), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..LANES {
@@ -71,37 +71,31 @@ fn kill_at_every_syscall_of_a_sealing() {
     );
 }
 
-/// The calls of one undisturbed sealing, by the thread that makes most of each kind.
+/// The calls of one undisturbed sealing: of each kind as many as the thread makes that makes most,
+/// and those of the recordings thread once more, which another thread's would hide.
 fn points() -> Vec<Point> {
     let house = House::new();
     let daemon = house.start_daemon();
-    let trace = attach(&house, &daemon, None);
+    let own = Threads::Recordings.id(daemon.pid().as_raw_nonzero().get());
+    let trace = attach(&house, &daemon, Threads::All, None);
     let clip = drop_clip(&house, 0);
     until_sealed(&house, &clip);
     let text = trace.text();
     let mut points = Vec::new();
-    for call in CALLS.split(',') {
+    for call in CALLS {
         let start = format!(" {call}(");
-        let mut threads = BTreeMap::new();
+        let mut counts = BTreeMap::<_, u32>::new();
         for line in text.lines().filter(|line| line.contains(&start)) {
-            let thread = line.split_whitespace().next().unwrap_or_default();
-            *threads.entry(thread).or_insert(0_u32) += 1;
+            *counts.entry(thread_of(line)).or_default() += 1;
         }
-        let most = threads.into_values().max().unwrap_or_default();
-        let step = if EACH.contains(&call) {
-            1
-        } else {
-            (most / SAMPLE).max(1)
-        };
-        let call = CALLS
-            .split(',')
-            .find(|name| *name == call)
+        let own = counts
+            .get(own.to_string().as_str())
+            .copied()
             .unwrap_or_default();
-        points.extend(
-            (1..=most)
-                .step_by(step as usize)
-                .map(|nth| Point { call, nth }),
-        );
+        let most = counts.into_values().max().unwrap_or_default();
+        for (threads, count) in [(Threads::All, most), (Threads::Recordings, own)] {
+            points.extend((1..=count).map(|nth| Point { threads, call, nth }));
+        }
     }
     points
 }
@@ -110,7 +104,7 @@ fn points() -> Vec<Point> {
 fn seal_and_kill(house: &House, round: u32, point: Point) -> bool {
     let mut daemon = house.start_daemon();
     let inject = format!("{}:signal=KILL:when={}", point.call, point.nth);
-    let trace = attach(house, &daemon, Some(&inject));
+    let trace = attach(house, &daemon, point.threads, Some(&inject));
     let clip = drop_clip(house, round);
     let killed = until(
         "the daemon is dead or the recording sealed",
@@ -130,9 +124,15 @@ fn seal_and_kill(house: &House, round: u32, point: Point) -> bool {
     killed
 }
 
-fn attach(house: &House, daemon: &Process, inject: Option<&str>) -> Trace {
+fn attach(house: &House, daemon: &Process, threads: Threads, inject: Option<&str>) -> Trace {
     let pid = daemon.pid().as_raw_nonzero().get();
-    Trace::attach(&house.scratch("strace"), pid, CALLS, inject)
+    Trace::attach_to(
+        threads,
+        &house.scratch("strace"),
+        pid,
+        &CALLS.join(","),
+        inject,
+    )
 }
 
 fn drop_clip(house: &House, round: u32) -> PathBuf {

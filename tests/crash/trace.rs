@@ -6,10 +6,41 @@ use std::process::{Command, Stdio};
 
 use crate::rig::{Process, until};
 
+/// The name of the recordings watcher's thread, as long as Linux keeps it (15 bytes).
+const RECORDINGS: &str = "nightjar-record";
+
 /// PUBACK and its length as strace prints them: 0x40 0x02 (MQTT 3.1.1 §3.4.1).
 const PUBACK: &str = "\"@\\2";
 
-/// strace, attached to all threads of a process.
+/// Which threads are followed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Threads {
+    /// All, and those to come.
+    All,
+    /// The recordings watcher's alone.
+    Recordings,
+}
+
+impl Threads {
+    /// Its id, for the one; the process's for all.
+    pub(crate) fn id(self, pid: i32) -> i32 {
+        match self {
+            Self::All => pid,
+            Self::Recordings => until("the recordings thread runs", || thread_id(pid, RECORDINGS)),
+        }
+    }
+}
+
+fn thread_id(pid: i32, name: &str) -> Option<i32> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    tasks.flatten().find_map(|task| {
+        let comm = std::fs::read_to_string(task.path().join("comm")).ok()?;
+        let id = task.file_name().to_str()?.parse().ok()?;
+        (comm.trim_end() == name).then_some(id)
+    })
+}
+
+/// strace, attached to threads of a process.
 pub(crate) struct Trace {
     file: PathBuf,
     _strace: Process,
@@ -19,12 +50,27 @@ impl Trace {
     /// Attaches to process `pid` and follows `calls`; `inject` is strace's own expression. Each
     /// thread counts its calls from here.
     pub(crate) fn attach(folder: &Path, pid: i32, calls: &str, inject: Option<&str>) -> Self {
+        Self::attach_to(Threads::All, folder, pid, calls, inject)
+    }
+
+    /// The same with a choice of threads.
+    pub(crate) fn attach_to(
+        threads: Threads,
+        folder: &Path,
+        pid: i32,
+        calls: &str,
+        inject: Option<&str>,
+    ) -> Self {
         std::fs::create_dir_all(folder).unwrap();
         let (file, said) = (folder.join("trace"), folder.join("strace.stderr"));
         let _ = std::fs::remove_file(&file);
         let mut command = Command::new("strace");
+        if threads == Threads::All {
+            command.arg("-f");
+        }
         command
-            .args(["-f", "-tt", "-y", "-s", "256", "-p", &pid.to_string(), "-o"])
+            .args(["-tt", "-y", "-s", "256"])
+            .args(["-p", &threads.id(pid).to_string(), "-o"])
             .arg(&file)
             .arg("-e")
             .arg(format!("trace={calls}"))
@@ -70,7 +116,7 @@ impl Trace {
     }
 }
 
-fn thread_of(line: &str) -> &str {
+pub(crate) fn thread_of(line: &str) -> &str {
     line.split_whitespace().next().unwrap_or_default()
 }
 
