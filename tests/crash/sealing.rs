@@ -39,7 +39,8 @@ fn kill_at_every_syscall_of_a_sealing() {
     let began = Instant::now();
     let points = points();
     let all = points.len();
-    let (waiting, reached) = (Mutex::new(VecDeque::from(points)), Mutex::new(Vec::new()));
+    let waiting = Mutex::new(VecDeque::from(points));
+    let (reached, missed) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..LANES {
             scope.spawn(|| {
@@ -48,9 +49,9 @@ fn kill_at_every_syscall_of_a_sealing() {
                     let Some(point) = waiting.lock().unwrap().pop_front() else {
                         break;
                     };
-                    if seal_and_kill(&house, round, point) {
-                        reached.lock().unwrap().push(point);
-                    }
+                    let killed = seal_and_kill(&house, round, point);
+                    let list = if killed { &reached } else { &missed };
+                    list.lock().unwrap().push(point);
                 }
                 house.is_whole();
             });
@@ -62,6 +63,10 @@ fn kill_at_every_syscall_of_a_sealing() {
             reached.iter().any(|point| point.call == call),
             "no kill at {call}"
         );
+    }
+    // SQLite writes a page more or less from one run to the next.
+    for point in missed.into_inner().unwrap() {
+        println!("kill at the calls of a sealing: no call {point} this time");
     }
     println!(
         "kill at the calls of a sealing: {} of {all} points reached in {:.1} s, each recording \
