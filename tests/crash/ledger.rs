@@ -28,7 +28,11 @@ pub(crate) type Counts = BTreeMap<(String, String), u64>;
 
 /// Message number `number` of a load: every third is the same, the others are like no other.
 pub(crate) fn message(number: u64) -> (&'static str, String) {
-    let topic = if number % 2 == 0 { SENSOR } else { LOG };
+    let topic = if number.is_multiple_of(2) {
+        SENSOR
+    } else {
+        LOG
+    };
     let payload = match (number % 3, topic) {
         (0, SENSOR) => "21.5".to_owned(),
         (0, _) => "the same line".to_owned(),
@@ -38,7 +42,7 @@ pub(crate) fn message(number: u64) -> (&'static str, String) {
     (topic, payload)
 }
 
-/// A publisher at QoS 1 that counts what the broker has acknowledged. Its book is right for one
+/// A publisher at `QoS` 1 that counts what the broker has acknowledged. Its book is right for one
 /// connection: after another, the client sends again under other packet ids.
 pub(crate) struct Publisher {
     client: Client,

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 /// The product.
 pub(crate) const NIGHTJAR: &str = env!("CARGO_BIN_EXE_nightjar");
 /// Longest wait for something that must happen.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// Between two looks at a condition.
 const LOOK: Duration = Duration::from_millis(5);
 /// Tries to find a port that nobody takes in between.
