@@ -1,5 +1,7 @@
 //! Reading the event log, in the order of positions.
 
+use std::collections::HashMap;
+
 use super::names::NamesById;
 use crate::event::envelope::Name;
 use crate::event::{Envelope, Event, Flags, Kind};
@@ -42,10 +44,30 @@ impl Stored {
     }
 }
 
+impl Stored {
+    fn size_bytes(&self) -> usize {
+        self.body.len() + self.text.as_ref().map_or(0, String::len)
+    }
+}
+
+/// Rows per query of a bounded read: what is stepped over in vain behind the bound stays little.
+const QUERY_ROWS: usize = 1_024;
+
+/// How much one read may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Events.
+    pub events: usize,
+    /// Bytes of bodies and texts; passed by at most one event, and two events are read whatever
+    /// they weigh, so that a reader that looks one ahead gets on.
+    pub bytes: usize,
+}
+
 /// Reads events and keeps the names that it met.
 #[derive(Debug, Default)]
 pub struct EventReader {
     names: NamesById,
+    kinds: HashMap<i64, Kind>,
 }
 
 impl EventReader {
@@ -61,19 +83,48 @@ impl EventReader {
         after: i64,
         limit: i64,
     ) -> Result<Vec<Envelope>, StorageError> {
-        let mut rows = Vec::with_capacity(usize::try_from(limit).unwrap_or(0).min(16_384));
-        session.read(
-            "SELECT position, kind, version, occurred_at, received_at, stream, source, topic, \
-             flags, cause, text, body FROM event_log WHERE position > ?1 ORDER BY position LIMIT ?2",
-            values![after, limit],
-            &mut |row| {
-                rows.push(Stored::read(row)?);
-                Ok(())
-            },
-        )?;
-        rows.into_iter()
+        let events = usize::try_from(limit).unwrap_or(0);
+        let bytes = usize::MAX;
+        Ok(self.chunk(session, after, Bounds { events, bytes })?.0)
+    }
+
+    /// The events after position `after` as far as `bounds` go, ascending, and whether the log ends
+    /// with them.
+    pub fn chunk(
+        &mut self,
+        session: &mut dyn Session,
+        after: i64,
+        bounds: Bounds,
+    ) -> Result<(Vec<Envelope>, bool), StorageError> {
+        let mut rows: Vec<Stored> = Vec::with_capacity(bounds.events.min(QUERY_ROWS));
+        let (mut bytes, mut full, mut ended) = (0, false, false);
+        while !full && !ended && rows.len() < bounds.events {
+            let wanted = QUERY_ROWS.min(bounds.events - rows.len());
+            let from = rows.last().map_or(after, |row| row.position);
+            let before = rows.len();
+            session.read(
+                "SELECT position, kind, version, occurred_at, received_at, stream, source, topic, \
+                 flags, cause, text, body FROM event_log WHERE position > ?1 \
+                 ORDER BY position LIMIT ?2",
+                values![from, wanted as i64],
+                &mut |row| {
+                    // Columns that are not asked for are not read from the disk either.
+                    if !full {
+                        let stored = Stored::read(row)?;
+                        bytes += stored.size_bytes();
+                        rows.push(stored);
+                        full = bytes >= bounds.bytes && rows.len() >= 2;
+                    }
+                    Ok(())
+                },
+            )?;
+            ended = !full && rows.len() - before < wanted;
+        }
+        let opened: Result<Vec<_>, _> = rows
+            .into_iter()
             .map(|stored| self.open(session, stored))
-            .collect()
+            .collect();
+        Ok((opened?, ended))
     }
 
     /// The event at `position`.
@@ -97,13 +148,19 @@ impl EventReader {
         let unreadable = |reason: String| {
             StorageError::Unreadable(format!("event {}: {reason}", stored.position))
         };
-        let kind_name: Name = self.names.get(session, stored.kind)?;
-        let kind = Kind::from_name(&kind_name.text).ok_or_else(|| {
-            unreadable(format!(
-                "kind {} is unknown to this program; update nightjar",
-                kind_name.text
-            ))
-        })?;
+        let kind = if let Some(kind) = self.kinds.get(&stored.kind) {
+            *kind
+        } else {
+            let name: Name = self.names.get(session, stored.kind)?;
+            let kind = Kind::from_name(&name.text).ok_or_else(|| {
+                unreadable(format!(
+                    "kind {} is unknown to this program; update nightjar",
+                    name.text
+                ))
+            })?;
+            self.kinds.insert(stored.kind, kind);
+            kind
+        };
         let version = u16::try_from(stored.version)
             .map_err(|_| unreadable(format!("version {}", stored.version)))?;
         let event = Event::decode(kind, version, &stored.body)

@@ -4,16 +4,19 @@
 use super::batch::fold;
 use crate::event::{Envelope, Event};
 use crate::event_log::append::head;
-use crate::event_log::read::EventReader;
+use crate::event_log::read::{Bounds, EventReader};
 use crate::read_model::Projection;
 use crate::read_model::digest::{TableDigest, table_digest};
 use crate::storage::sqlite::Database;
 use crate::storage::{Disposition, Session, StorageError, all, migrate};
 use crate::values;
 
-/// Events per transaction of a rebuild: large enough that rollups are written rarely, small enough
-/// for the memory.
-const CHUNK_EVENTS: i64 = 8_192;
+/// One transaction of a rebuild: large enough that rollups are written rarely; the bytes keep the
+/// memory flat however large the snapshots of cameras are. One event more is read than folded.
+const CHUNK: Bounds = Bounds {
+    events: 8_192 + 1,
+    bytes: 16 * 1024 * 1024,
+};
 
 /// Told: projection, events folded, events in all.
 pub type Progress<'p> = &'p mut dyn FnMut(&str, i64, i64);
@@ -114,7 +117,7 @@ fn fold_lagging(
     };
     while position < head {
         let mut session = database.begin()?;
-        let (batch, last) = chunk(&mut reader, &mut session, position)?;
+        let (batch, last) = chunk(&mut reader, &mut session, position, CHUNK)?;
         for (projection, checkpoint) in lagging.iter_mut().filter(|(_, done)| *done < last) {
             let from = batch.partition_point(|event| event.position <= *checkpoint);
             refused.extend(fold_gently(&mut session, projection, &batch[from..])?);
@@ -180,19 +183,20 @@ fn try_fold(
 
 /// The events after `position` that projections take, and the position that the chunk ends at.
 /// An event that was parked (the next one says so) is left out.
-fn chunk(
+pub(super) fn chunk(
     reader: &mut EventReader,
     session: &mut dyn Session,
     position: i64,
+    bounds: Bounds,
 ) -> Result<(Vec<Envelope>, i64), StorageError> {
-    let mut batch = reader.after(session, position, CHUNK_EVENTS + 1)?;
+    let (mut batch, ended) = reader.chunk(session, position, bounds)?;
     let parked: Vec<i64> = batch
         .iter()
         .filter(|event| matches!(event.event, Event::EventParked(_)))
         // One that stands elsewhere was written after a catch-up, for its projection alone.
         .filter_map(|event| event.cause.filter(|cause| cause + 1 == event.position))
         .collect();
-    if batch.len() as i64 > CHUNK_EVENTS {
+    if !ended && batch.len() > 1 {
         // Only read to see whether it parks its predecessor; it belongs to the next chunk.
         batch.pop();
     }
@@ -233,7 +237,7 @@ pub fn compare(
     let mut reader = EventReader::new();
     let mut position = 0;
     while position < head {
-        let (batch, last) = chunk(&mut reader, &mut live, position)?;
+        let (batch, last) = chunk(&mut reader, &mut live, position, CHUNK)?;
         let mut session = scratch.begin()?;
         for projection in projections {
             fold_gently(&mut session, projection, &batch)?;

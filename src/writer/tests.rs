@@ -10,6 +10,7 @@ use crate::base::ids::message_hash;
 use crate::event::message::Unmapped;
 use crate::event::{Envelope, Kind};
 use crate::event_log::dedupe::DELIVERY_WINDOW;
+use crate::event_log::read::{Bounds, EventReader};
 use crate::read_model;
 use crate::storage::{Session, all};
 
@@ -400,7 +401,7 @@ fn a_submitter_is_told_how_many_are_settled_and_woken_after_the_commit() {
 fn a_batch_takes_what_waits_and_no_more_than_its_bound() {
     let bench = Bench::new();
     bench.handle().barrier().unwrap();
-    let submitted = 2_500;
+    let submitted = 10_000;
     for _ in 0..submitted {
         let submission = Submission {
             events: vec![event("a")],
@@ -411,7 +412,50 @@ fn a_batch_takes_what_waits_and_no_more_than_its_bound() {
     bench.handle().barrier().unwrap();
     let sizes = bench.ints("SELECT last_position - first_position + 1 FROM batches");
     assert_eq!(sizes.iter().sum::<i64>(), submitted);
-    assert!(sizes.iter().all(|size| *size <= 1_000), "{sizes:?}");
+    assert!(sizes.iter().all(|size| *size <= 4_096), "{sizes:?}");
+}
+
+/// The positions of each chunk, read from the start.
+fn chunks(bench: &Bench, bounds: Bounds) -> Vec<Vec<i64>> {
+    let mut database = Database::open_reader(&bench.path()).unwrap();
+    let mut session = database.snapshot().unwrap();
+    let (mut reader, mut position) = (EventReader::new(), 0);
+    let mut chunks = Vec::new();
+    while position < bench.handle().head() {
+        let (batch, last) = rebuild::chunk(&mut reader, &mut session, position, bounds).unwrap();
+        assert!(last > position, "no progress behind {position}");
+        chunks.push(batch.iter().map(|event| event.position).collect());
+        position = last;
+    }
+    chunks
+}
+
+#[test]
+fn a_rebuild_reads_no_more_than_its_bounds_and_leaves_nothing_out() {
+    let bench = Bench::new();
+    let large = event(&"x".repeat(1_000));
+    let small = event("x");
+    let events = vec![
+        small.clone(),
+        small.clone(),
+        large.clone(),
+        large,
+        small.clone(),
+        small.clone(),
+        small,
+    ];
+    bench.handle().store(events).unwrap();
+    let cut = |events, bytes| chunks(&bench, Bounds { events, bytes });
+    assert_eq!(cut(8, usize::MAX), [[1, 2, 3, 4, 5, 6, 7]]);
+    // The last event of a chunk is only looked at, and comes again.
+    assert_eq!(cut(4, usize::MAX), [vec![1, 2, 3], vec![4, 5, 6], vec![7]]);
+    let heavy = [vec![1, 2], vec![3], vec![4], vec![5, 6, 7]];
+    assert_eq!(cut(8, 1_000), heavy);
+    for bytes in [0, 1, 50, 999, 2_000] {
+        for events in 2..9 {
+            assert_eq!(cut(events, bytes).concat(), [1, 2, 3, 4, 5, 6, 7]);
+        }
+    }
 }
 
 #[test]
