@@ -8,6 +8,10 @@
 //!   publishes at a steady rate from another thread, and prints the time from handing a message to
 //!   the publishing client until the commit that holds it has returned.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a bench is its own program: it paces and times"
+)]
 
 use std::io::Write as _;
 use std::path::Path;
