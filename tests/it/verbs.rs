@@ -208,7 +208,7 @@ fn no_pin_and_no_key_is_anywhere_in_the_data_folder() {
     );
     assert!(bodies.len() > 10);
     for pin in pins {
-        let hex: String = pin.iter().map(|byte| format!("{byte:02X}")).collect();
+        let hex = nightjar::base::ids::hex(pin).to_uppercase();
         assert!(
             !bodies.iter().any(|body| body.contains(&hex)),
             "a PIN lies in a body"
