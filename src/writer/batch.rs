@@ -15,10 +15,10 @@ use crate::storage::sqlite::{Database, SqliteSession};
 use crate::storage::{Disposition, Session, StorageError};
 use crate::values;
 
-/// Events per transaction. Four of the broker's windows: a flush takes as long as folding some
+/// Events per transaction. Two of the broker's windows: a flush takes as long as folding some
 /// hundred events, and with 1,000 a backlog drains at half the rate. Without a backlog the batch
 /// ends where the channel does, so that nobody waits for it to fill.
-const BATCH_EVENTS: usize = 4_096;
+const BATCH_EVENTS: usize = 2_048;
 /// A batch is closed this long after its first message, should the channel never run dry.
 const BATCH_TIME: Duration = Duration::from_millis(100);
 /// Bytes per transaction, so that large payloads cannot fill the memory.
