@@ -81,7 +81,7 @@ impl Default for Storage {
         Self {
             data_dir: "/var/lib/nightjar".into(),
             durability: Durability::Full,
-            cache: Size::mib(64),
+            cache: Size::mib(24),
         }
     }
 }

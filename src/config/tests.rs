@@ -102,7 +102,7 @@ fn without_any_source_the_defaults_hold() {
     );
     let config = loaded.config;
     assert_eq!(config.mqtt.keep_alive.to_std().as_secs(), 30);
-    assert_eq!(config.storage.cache.bytes(), 64 << 20);
+    assert_eq!(config.storage.cache.bytes(), 24 << 20);
     assert_eq!(
         config.recordings_folder(),
         Path::new("/var/lib/nightjar/recordings")
@@ -679,7 +679,7 @@ name = \"home\"  # default
 [storage]
 data_dir = \"/var/lib/nightjar\"  # default
 durability = \"full\"  # default
-cache = \"64 MiB\"  # default
+cache = \"24 MiB\"  # default
 
 [mqtt]
 host = \"127.0.0.1\"  # default

@@ -52,7 +52,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             durability: Durability::Full,
-            cache_kib: 64 * 1024,
+            cache_kib: 24 * 1024,
             checkpoint_pages: 4_096,
         }
     }
@@ -498,7 +498,7 @@ mod tests {
             ("page_size", 8_192),
             ("foreign_keys", 1),
             ("trusted_schema", 0),
-            ("cache_size", -65_536),
+            ("cache_size", -24_576),
         ] {
             assert_eq!(
                 get(pragma),

@@ -34,9 +34,10 @@ use crate::storage::sqlite::{Database, Durability};
 use crate::storage::{StorageError, first, migrate, sqlite};
 use crate::values;
 
-/// Submissions that may wait for the writer. mosquitto overshoots its in-flight window of 1,000
-/// per family to thousands; six families fit.
-const CHANNEL_SUBMISSIONS: usize = 16_384;
+/// Submissions that may wait for the writer: four batches, so that it never waits for the decoder,
+/// and some eight MiB of memory. mosquitto overshoots its in-flight window of 1,000 to thousands;
+/// what does not fit waits in its socket.
+const CHANNEL_SUBMISSIONS: usize = 8_192;
 
 /// How the writer works.
 #[derive(Clone, Debug)]

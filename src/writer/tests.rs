@@ -412,7 +412,7 @@ fn a_batch_takes_what_waits_and_no_more_than_its_bound() {
     bench.handle().barrier().unwrap();
     let sizes = bench.ints("SELECT last_position - first_position + 1 FROM batches");
     assert_eq!(sizes.iter().sum::<i64>(), submitted);
-    assert!(sizes.iter().all(|size| *size <= 4_096), "{sizes:?}");
+    assert!(sizes.iter().all(|size| *size <= 1_000), "{sizes:?}");
 }
 
 /// The positions of each chunk, read from the start.
