@@ -144,7 +144,12 @@ impl Writer {
                 Disposition::Halt if !reopened => {
                     tracing::error!(%error, "cannot commit, opening the database again");
                     reopened = true;
-                    self.reopen()?;
+                    match self.reopen() {
+                        Ok(()) => {}
+                        // That it cannot be opened follows from what went wrong before.
+                        Err(StorageError::Open(..)) => return Err(error.into()),
+                        Err(found) => return Err(found.into()),
+                    }
                 }
                 Disposition::Park | Disposition::Halt => return Err(error.into()),
             }
