@@ -6,7 +6,8 @@ use super::exit::{CliError, Exit};
 use super::term::{Ink, visible};
 use super::{Context, folder};
 use crate::read_model;
-use crate::writer::check::{Finding, check};
+use crate::storage::StorageError;
+use crate::writer::check::{Finding, check, unopenable};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,10 +29,13 @@ pub struct Args {
 
 /// Runs it.
 pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
-    let mut database = folder::open_reader(&context.folder)?;
     let inside = context.folder.join(folder::RECORDINGS_FOLDER);
     let recordings = args.recordings.as_ref().unwrap_or(&inside);
-    let findings = check(&mut database, read_model::ALL, recordings)?;
+    let findings = match folder::try_open(&context.folder)? {
+        Ok(mut database) => check(&mut database, read_model::ALL, recordings)?,
+        Err(error @ StorageError::Corrupt(_)) => vec![unopenable(&error)],
+        Err(error) => return Err(folder::refused(&context.folder, error)),
+    };
     let failed = findings.iter().filter(|finding| !finding.is_ok()).count();
     if args.json {
         show_json(&findings, context)?;

@@ -70,12 +70,19 @@ pub fn data_folder(places: &Places) -> PathBuf {
 
 /// Opens the database in `folder` for reading, whether the daemon runs or not.
 pub fn open_reader(folder: &Path) -> Result<Database, CliError> {
+    try_open(folder)?.map_err(|error| refused(folder, error))
+}
+
+/// The same, for who has something to say of a database that SQLite cannot open.
+pub fn try_open(folder: &Path) -> Result<Result<Database, StorageError>, CliError> {
     let path = folder.join(DATABASE_FILE);
     if let Err(error) = std::fs::metadata(&path) {
         return Err(missing(&path, &error));
     }
-    let mut database =
-        Database::open_reader(&path).map_err(|error| refused(&path, folder, error))?;
+    let mut database = match Database::open_reader(&path) {
+        Ok(database) => database,
+        Err(error) => return Ok(Err(error)),
+    };
     let is_ours = crate::storage::first(
         &mut database.snapshot()?,
         "SELECT count(*) FROM sqlite_schema WHERE name IN ('event_log', 'projections', 'metadata')",
@@ -86,13 +93,15 @@ pub fn open_reader(folder: &Path) -> Result<Database, CliError> {
         let text = format!("{} is no database of nightjar", path.display());
         return Err(CliError::new(Exit::BadData, text));
     }
-    Ok(database)
+    Ok(Ok(database))
 }
 
-// SQLite's own words do not say what a person can do about it.
-fn refused(path: &Path, folder: &Path, error: StorageError) -> CliError {
-    if let Err(error) = std::fs::File::open(path) {
-        return missing(path, &error);
+/// Why the database in `folder` cannot be opened; SQLite's own words do not say what a person can
+/// do about it.
+pub fn refused(folder: &Path, error: StorageError) -> CliError {
+    let path = folder.join(DATABASE_FILE);
+    if let Err(error) = std::fs::File::open(&path) {
+        return missing(&path, &error);
     }
     if rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_err() {
         let text = format!(

@@ -18,6 +18,7 @@ pub mod check;
 pub mod completions;
 pub mod config;
 pub mod dead_letters;
+mod decide;
 pub mod init;
 pub mod publish;
 pub mod query;

@@ -7,16 +7,13 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::decide::with_writer;
 use super::exit::{CliError, Exit};
 use super::{Context, setup};
-use crate::app::DATABASE;
-use crate::base::lock::FolderLock;
 use crate::base::shutdown::Shutdown;
 use crate::ingest::control::{self, Ask, ControlError};
 use crate::ingest::mqtt::publish::{Message, publish};
 use crate::ingest::replay::{Direct, ReplayError, messages};
-use crate::read_model;
-use crate::writer;
 
 /// How fast a stream is replayed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -162,39 +159,17 @@ fn to_direct(args: &Args, context: &mut Context<'_>) -> Result<(u64, i64), CliEr
     if let Some(answer) = ask_daemon(args, &folder)? {
         return Ok(answer);
     }
-    setup::make_data_folder(&folder)?;
-    let _lock = FolderLock::acquire(&folder)?;
     let rules = Arc::new(setup::rules(&config)?);
-    let plan = setup::storage(&config);
-    let options = writer::Options {
-        path: folder.join(DATABASE),
-        durability: plan.0,
-        cache_kib: plan.1,
-        clock: context.clock.clone(),
-        projections: read_model::ALL,
-        sabotage: writer::sabotage::Sabotage::NONE,
-    };
-    let started = writer::start(options, Arc::default(), Shutdown::new(), &mut |_, _, _| {})?;
-    let direct = Direct {
-        writer: started.handle,
-        rules,
-        clock: context.clock.clone(),
-    };
-    let before = direct.writer.head();
     let bar = progress(context);
-    let core = started.writer;
-    let outcome = std::thread::scope(|scope| {
-        let running = std::thread::Builder::new()
-            .name("nightjar-writer".into())
-            .spawn_scoped(scope, move || core.run())?;
-        let fed = feed(args, &direct, &bar);
-        let head = direct.writer.head();
-        drop(direct);
-        let ended = running
-            .join()
-            .map_err(|_| CliError::new(Exit::Bug, "the writer panicked"))?;
-        ended?;
-        fed.map(|count| (count, head - before))
+    let outcome = with_writer(context, |writer| {
+        let direct = Direct {
+            writer: writer.clone(),
+            rules,
+            clock: context.clock.clone(),
+        };
+        let before = writer.head();
+        let count = feed(args, &direct, &bar)?;
+        Ok((count, writer.head() - before))
     });
     bar.finish_and_clear();
     outcome

@@ -10,7 +10,7 @@
 
 use thiserror::Error;
 
-use super::{animal, camera, house, message, recording, sensor, system, upcast};
+use super::{animal, camera, house, message, recording, sensor, system, upcast, vault};
 
 /// Nesting allowed in a stored body: deeper ones are refused, not followed.
 const MAX_NESTING: usize = 160;
@@ -149,6 +149,20 @@ catalog! {
     RecordingSealed = "recording.sealed" v 1 (recording::Sealed);
     /// A recording could not be sealed; the text says why.
     RecordingFailed = "recording.failed" v 1 (recording::Failed);
+    /// The thumbnail beside a recording is sealed as well.
+    RecordingThumbnailSealed = "recording.thumbnail_sealed" v 1 (recording::ThumbnailSealed);
+    /// A sealed recording goes under another key, or gets its sidecar; the files follow.
+    RecordingResealed = "recording.resealed" v 1 (recording::Resealed);
+    /// A sealed recording was verified, or found to be missing; the text says what is wrong.
+    RecordingChecked = "recording.checked" v 1 (recording::Checked);
+    /// A person put a star on a recording, or took it away.
+    RecordingStarred = "recording.starred" v 1 (recording::Starred);
+    /// A person holds a recording as evidence, or releases it; the text says why.
+    RecordingHeld = "recording.held" v 1 (recording::Held);
+    /// A rule of retention, or a person, deletes a recording; the files follow. The text says why.
+    RecordingDeleted = "recording.deleted" v 1 (recording::Deleted);
+    /// Another key seals from now on.
+    VaultKeyRotated = "vault.key_rotated" v 1 (vault::KeyRotated);
     /// A message could not be decoded; the text says why.
     MessageUndecodable = "message.undecodable" v 1 (message::Undecodable);
     /// No rule knows the message's topic.

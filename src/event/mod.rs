@@ -15,6 +15,7 @@ pub mod sensor;
 pub mod sentence;
 pub mod system;
 pub mod upcast;
+pub mod vault;
 
 pub use catalog::{Event, Kind};
 pub use envelope::{Envelope, Flags, NewEvent, PublisherId};

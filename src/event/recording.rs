@@ -145,6 +145,140 @@ pub struct Failed {
     pub path: Vec<u8>,
 }
 
+/// The thumbnail that lay beside a clip is sealed; it belongs to the recording whose row is named.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ThumbnailSealed {
+    /// The recording: the position of the event that its row began with.
+    pub recording: i64,
+    /// The original path of the picture inside the recordings folder, byte for byte.
+    #[serde(with = "bytes")]
+    pub path: Vec<u8>,
+    /// Path of its `.vge` inside the recordings folder, byte for byte.
+    #[serde(with = "bytes")]
+    pub sealed_path: Vec<u8>,
+    /// Size of the plaintext, bytes.
+    pub size_bytes: i64,
+    /// SHA-256 of the plaintext.
+    #[serde(with = "bytes")]
+    pub plain_sha256: Vec<u8>,
+    /// Which key opens it.
+    #[serde(with = "bytes")]
+    pub key_id: Vec<u8>,
+    /// Tag of its sidecar.
+    #[serde(default, with = "opt_bytes", skip_serializing_if = "Option::is_none")]
+    pub header_tag: Option<Vec<u8>>,
+}
+
+/// Which file of a recording is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The recording itself.
+    #[default]
+    Video,
+    /// Its thumbnail.
+    Thumbnail,
+}
+
+/// New protection of a sealed file. Recorded before the files change: the log says what is to be
+/// there, and a start that finds the files as they were before brings them up to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resealed {
+    /// The recording: the position of the event that its row began with.
+    pub recording: i64,
+    /// Which of its files.
+    #[serde(default)]
+    pub part: Part,
+    /// Path of the `.vge` inside the recordings folder, byte for byte; it stays the same.
+    #[serde(with = "bytes")]
+    pub sealed_path: Vec<u8>,
+    /// SHA-256 of the plaintext.
+    #[serde(with = "bytes")]
+    pub plain_sha256: Vec<u8>,
+    /// The key that opens it from now on.
+    #[serde(with = "bytes")]
+    pub key_id: Vec<u8>,
+    /// The first counter block from now on.
+    #[serde(with = "bytes")]
+    pub iv: Vec<u8>,
+    /// Tag of the sidecar from now on.
+    #[serde(with = "bytes")]
+    pub header_tag: Vec<u8>,
+}
+
+/// What is known of a sealed recording's integrity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Integrity {
+    /// Every byte is what was sealed.
+    Verified,
+    /// It has no sidecar, or no key is there to check it with.
+    Unverified,
+    /// It is not what was sealed.
+    Tampered,
+    /// The file is gone.
+    Missing,
+}
+
+impl Integrity {
+    /// As stored and sent.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Unverified => "unverified",
+            Self::Tampered => "tampered",
+            Self::Missing => "missing",
+        }
+    }
+}
+
+/// Somebody looked whether a sealed recording is still what was sealed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Checked {
+    /// The recording: the position of the event that its row began with.
+    pub recording: i64,
+    /// What came out.
+    pub integrity: Integrity,
+    /// Numbers of the first damaged chunks of 64 KiB.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bad_chunks: Vec<i64>,
+}
+
+/// A star protects a recording from retention.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Starred {
+    /// The recording: the position of the event that its row began with.
+    pub recording: i64,
+    /// Whether there is a star now.
+    pub starred: bool,
+}
+
+/// A hold protects a recording from every deletion until it is released.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Held {
+    /// The recording: the position of the event that its row began with.
+    pub recording: i64,
+    /// Whether it is held now.
+    pub held: bool,
+}
+
+/// A recording is to go. Recorded before its files are deleted: a start that finds them still there,
+/// and still the same, deletes them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Deleted {
+    /// The recording: the position of the event that its row began with.
+    pub recording: i64,
+    /// Path of the `.vge` inside the recordings folder, byte for byte.
+    #[serde(with = "bytes")]
+    pub sealed_path: Vec<u8>,
+    /// Inode of the `.vge`, so that a copy that somebody puts back under the name is left alone.
+    pub inode: u64,
+    /// Space that it frees, bytes.
+    pub freed_bytes: i64,
+    /// The rule that asks for it, such as `age`, `total`, `disk` or `person`.
+    pub rule: String,
+}
+
 /// A path as printable text that loses nothing: bytes that are not printable UTF-8 become `%XX`,
 /// and `%` becomes `%25`.
 pub fn printable_path(path: &[u8]) -> String {

@@ -2,7 +2,9 @@
 //! and live lines. The text is plain data; whoever prints it makes control characters visible.
 
 use super::camera::Detection;
+use super::recording::{Integrity, Part};
 use super::{Envelope, Event};
+use crate::base::ids::hex;
 
 /// Longest excerpt of foreign text in a sentence, characters.
 const EXCERPT_CHARS: usize = 160;
@@ -91,6 +93,17 @@ pub fn sentence(envelope: &Envelope) -> String {
                 excerpt(envelope.text())
             )
         }
+        Event::RecordingThumbnailSealed(_)
+        | Event::RecordingResealed(_)
+        | Event::RecordingChecked(_)
+        | Event::RecordingStarred(_)
+        | Event::RecordingHeld(_)
+        | Event::RecordingDeleted(_) => about_recording(envelope),
+        Event::VaultKeyRotated(rotated) => format!(
+            "Key {} took the place of {}",
+            hex(&rotated.to),
+            hex(&rotated.from)
+        ),
         Event::MessageUndecodable(message) => {
             format!(
                 "Undecodable ({} bytes): {}",
@@ -136,6 +149,36 @@ pub fn sentence(envelope: &Envelope) -> String {
         Event::SystemStopped(_) => "Nightjar stopped".into(),
         Event::SystemNoted(_) => excerpt(envelope.text()),
         Event::ReplayFinished(replay) => format!("Replayed {} messages", replay.messages),
+    }
+}
+
+/// What happened to a recording after it was sealed.
+fn about_recording(envelope: &Envelope) -> String {
+    let name = envelope.subject();
+    let because = match envelope.text() {
+        "" => String::new(),
+        text => format!(": {}", excerpt(text)),
+    };
+    match &envelope.event {
+        Event::RecordingThumbnailSealed(_) => format!("Thumbnail of {name} sealed"),
+        Event::RecordingResealed(resealed) => {
+            let part = match resealed.part {
+                Part::Video => "Recording",
+                Part::Thumbnail => "Thumbnail of",
+            };
+            format!("{part} {name} protected by key {}", hex(&resealed.key_id))
+        }
+        Event::RecordingChecked(checked) => match checked.integrity {
+            Integrity::Verified => format!("Recording {name} verified"),
+            Integrity::Unverified => format!("Recording {name} cannot be verified{because}"),
+            Integrity::Tampered => format!("Recording {name} is not what was sealed{because}"),
+            Integrity::Missing => format!("Recording {name} is missing{because}"),
+        },
+        Event::RecordingStarred(star) if star.starred => format!("Star for recording {name}"),
+        Event::RecordingStarred(_) => format!("No star any more for recording {name}"),
+        Event::RecordingHeld(hold) if hold.held => format!("Recording {name} held{because}"),
+        Event::RecordingHeld(_) => format!("Recording {name} released{because}"),
+        _ => format!("Recording {name} deleted{because}"),
     }
 }
 

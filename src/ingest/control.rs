@@ -2,7 +2,7 @@
 //!
 //! `DIR/nightjar.sock`, mode 0600. One JSON line asks, one JSON line answers:
 //! `{"ask":"status"}`, `{"ask":"rebuild"}`, `{"ask":"replay"}` followed by the lines of a fixture
-//! stream and the end of input. An answer is `{"ok":…}` or `{"error":"…"}`.
+//! stream and the end of input, `{"ask":"decide"}` followed by one [`Decision`] a line. An answer is `{"ok":…}` or `{"error":"…"}`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -10,11 +10,15 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::replay::{Direct, parse_line};
+use crate::base::clock::UnixNanos;
 use crate::base::shutdown::Shutdown;
+use crate::event::{Event, Kind, NewEvent};
 
 /// Name of the socket in the data folder.
 pub const SOCKET: &str = "nightjar.sock";
@@ -33,6 +37,54 @@ pub enum Ask {
     Rebuild,
     /// Take a fixture stream, whose lines follow.
     Replay,
+    /// Store what a person decided, one [`Decision`] a line.
+    Decide,
+}
+
+/// Kinds of events that a person's decision makes; a client cannot store any others.
+const DECISIONS: &[Kind] = &[
+    Kind::RecordingStarred,
+    Kind::RecordingHeld,
+    Kind::RecordingChecked,
+    Kind::RecordingResealed,
+    Kind::VaultKeyRotated,
+];
+
+/// Something that a person decided, or found out by a verb, on its way to the daemon's writer.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    stream: String,
+    kind: String,
+    /// The body as stored, base64.
+    body: String,
+    text: Option<String>,
+}
+
+impl Decision {
+    /// As it travels.
+    pub fn of(event: &NewEvent) -> Self {
+        Self {
+            stream: event.stream.clone(),
+            kind: event.event.kind().name().to_owned(),
+            body: BASE64.encode(event.event.encode()),
+            text: event.text.clone(),
+        }
+    }
+
+    /// The event, as of `now`; the error is for people.
+    fn event(self, now: UnixNanos) -> Result<NewEvent, String> {
+        let kind = Kind::from_name(&self.kind)
+            .filter(|kind| DECISIONS.contains(kind))
+            .ok_or_else(|| format!("{} is nothing that a person decides", self.kind))?;
+        let body = BASE64.decode(&self.body).map_err(|e| e.to_string())?;
+        let event = Event::decode(kind, kind.version(), &body).map_err(|e| e.to_string())?;
+        let new = NewEvent::own(now, self.stream, event);
+        Ok(match self.text {
+            Some(text) => new.with_text(text),
+            None => new,
+        })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -120,6 +172,7 @@ fn answer(
                 .map(|events| serde_json::json!({ "events": events }))
                 .map_err(|error| error.to_string()),
             Ok(Ask::Replay) => replay(&mut lines, direct)?,
+            Ok(Ask::Decide) => decide(&mut lines, direct)?,
             Err(error) => Err(format!("not a question: {error}")),
         },
     };
@@ -154,6 +207,26 @@ fn replay(
             let events = direct.writer.head() - before;
             serde_json::json!({ "messages": messages, "events": events })
         })
+        .map_err(|error| error.to_string()))
+}
+
+fn decide(
+    lines: &mut impl BufRead,
+    direct: &Direct,
+) -> std::io::Result<Result<serde_json::Value, String>> {
+    let mut events = Vec::new();
+    while let Some(line) = read_line(lines)? {
+        let decision = serde_json::from_str::<Decision>(&line).map_err(|e| e.to_string());
+        match decision.and_then(|decision| decision.event(direct.clock.now())) {
+            Ok(event) => events.push(event),
+            Err(error) => return Ok(Err(format!("not a decision: {error}"))),
+        }
+    }
+    let count = events.len();
+    Ok(direct
+        .writer
+        .store(events)
+        .map(|_| serde_json::json!({ "events": count }))
         .map_err(|error| error.to_string()))
 }
 

@@ -4,24 +4,34 @@
 use super::view::columns;
 use super::{Projection, View, table};
 use crate::base::clock::{DAY_NS, MINUTE_NS, SECOND_NS};
-use crate::event::recording::{Finished, Found, Sealed, Trigger, file_key, printable_path};
+use crate::base::ids::hex;
+use crate::event::recording::{Finished, Found, Part, Sealed, Trigger, file_key, printable_path};
+use crate::event::vault::KeyRotated;
 use crate::event::{Envelope, Event, Kind};
 use crate::storage::{Session, StorageError, first};
 use crate::values;
 
 pub(super) const PROJECTION: Projection = Projection {
     name: "recordings",
-    version: 1,
+    version: 2,
     tables: &[
         table!("recordings" by "id"),
         table!("recording_hints" by "file, camera_id"),
         table!("recording_motions" by "position"),
+        table!("vault_keys" by "key_id"),
     ],
     kinds: Some(&[
         Kind::RecordingFinished,
         Kind::RecordingFound,
         Kind::RecordingSealed,
         Kind::RecordingFailed,
+        Kind::RecordingThumbnailSealed,
+        Kind::RecordingResealed,
+        Kind::RecordingChecked,
+        Kind::RecordingStarred,
+        Kind::RecordingHeld,
+        Kind::RecordingDeleted,
+        Kind::VaultKeyRotated,
         Kind::CameraMotionStarted,
         Kind::CameraMotionEnded,
     ]),
@@ -69,7 +79,8 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
             Event::CameraMotionEnded(_) if !event.is_snapshot() => {
                 end_motion(session, event.subject(), event.occurred_at)?;
             }
-            _ => {}
+            Event::VaultKeyRotated(rotated) => fold_rotated(session, event, rotated)?,
+            _ => fold_later(session, event)?,
         }
     }
     Ok(())
@@ -98,8 +109,8 @@ fn fold_found(
     };
     session.write(
         "INSERT INTO recordings (id, camera_id, file_path, original_name, started_at, ended_at, \
-         duration_s, file_size, fps, frame_count, width, height, codec, state, integrity, position) \
-         VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'unverified', ?14) \
+         duration_s, file_size, fps, frame_count, width, height, codec, state, integrity, recorded_at, position) \
+         VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'unverified', ?15, ?14) \
          ON CONFLICT (id) DO UPDATE SET \
          camera_id = coalesce(excluded.camera_id, recordings.camera_id), \
          started_at = coalesce(excluded.started_at, recordings.started_at), \
@@ -125,7 +136,8 @@ fn fold_found(
             media.height,
             media.codec.as_deref(),
             if found.size_bytes == 0 { "empty" } else { "found" },
-            event.position
+            event.position,
+            event.received_at
         ],
     )?;
     take_hint(session, id, name)?;
@@ -184,16 +196,17 @@ fn fold_sealed(
     let name = event.subject();
     let open = first(
         session,
-        "SELECT id FROM recordings WHERE original_name = ?1 AND state <> 'sealed' \
-         ORDER BY id DESC LIMIT 1",
+        "SELECT id FROM recordings WHERE original_name = ?1 \
+         AND state NOT IN ('sealed', 'deleted') ORDER BY id DESC LIMIT 1",
         values![name],
         |row| row.int(0),
     )?;
     let id = open.unwrap_or(event.position);
     session.write(
         "INSERT INTO recordings (id, file_path, original_name, file_size, state, key_id, \
-         plain_sha256, header_tag, integrity, position) \
-         VALUES (?1, ?2, ?3, ?4, 'sealed', ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO UPDATE SET \
+         plain_sha256, header_tag, iv, integrity, recorded_at, position) \
+         VALUES (?1, ?2, ?3, ?4, 'sealed', ?5, ?6, ?7, ?8, ?9, ?11, ?10) \
+         ON CONFLICT (id) DO UPDATE SET iv = excluded.iv, \
          file_path = excluded.file_path, file_size = excluded.file_size, state = 'sealed', \
          failure = NULL, key_id = excluded.key_id, plain_sha256 = excluded.plain_sha256, \
          header_tag = excluded.header_tag, integrity = excluded.integrity, \
@@ -203,24 +216,133 @@ fn fold_sealed(
             &printable_path(&sealed.sealed_path),
             name,
             sealed.size_bytes,
-            &crate::base::ids::hex(&sealed.key_id),
-            &crate::base::ids::hex(&sealed.plain_sha256),
-            sealed
-                .header_tag
-                .as_deref()
-                .map(crate::base::ids::hex)
-                .as_deref(),
-            // A file that lay there without a row was never compared with its original.
-            if sealed.adopted {
+            &hex(&sealed.key_id),
+            &hex(&sealed.plain_sha256),
+            sealed.header_tag.as_deref().map(hex).as_deref(),
+            &hex(&sealed.iv),
+            // A file that lay there without a row was never compared with its original; only a
+            // sidecar speaks for it.
+            if sealed.adopted && sealed.header_tag.is_none() {
                 "unverified"
             } else {
                 "verified"
             },
-            event.position
+            event.position,
+            event.received_at
         ],
     )?;
     take_hint(session, id, name)?;
     link(session, id)
+}
+
+/// What happens to a recording once it is sealed.
+fn fold_later(session: &mut dyn Session, event: &Envelope) -> Result<(), StorageError> {
+    match &event.event {
+        Event::RecordingThumbnailSealed(sealed) => session.write(
+            "UPDATE recordings SET thumbnail_path = ?2, thumbnail_key_id = ?3, \
+             thumbnail_tag = ?4, thumbnail_size = ?5, position = ?6 WHERE id = ?1",
+            values![
+                sealed.recording,
+                &printable_path(&sealed.sealed_path),
+                &hex(&sealed.key_id),
+                sealed.header_tag.as_deref().map(hex).as_deref(),
+                sealed.size_bytes,
+                event.position
+            ],
+        ),
+        Event::RecordingResealed(resealed) => match resealed.part {
+            Part::Video => session.write(
+                "UPDATE recordings SET key_id = ?2, plain_sha256 = ?3, iv = ?4, header_tag = ?5, \
+                 integrity = 'verified', failure = NULL, position = ?6 WHERE id = ?1",
+                values![
+                    resealed.recording,
+                    &hex(&resealed.key_id),
+                    &hex(&resealed.plain_sha256),
+                    &hex(&resealed.iv),
+                    &hex(&resealed.header_tag),
+                    event.position
+                ],
+            ),
+            Part::Thumbnail => session.write(
+                "UPDATE recordings SET thumbnail_key_id = ?2, thumbnail_tag = ?3, position = ?4 \
+                 WHERE id = ?1",
+                values![
+                    resealed.recording,
+                    &hex(&resealed.key_id),
+                    &hex(&resealed.header_tag),
+                    event.position
+                ],
+            ),
+        },
+        Event::RecordingChecked(checked) => session.write(
+            "UPDATE recordings SET integrity = ?2, failure = ?3, checked_at = ?4, position = ?5 \
+             WHERE id = ?1 AND state = 'sealed'",
+            values![
+                checked.recording,
+                checked.integrity.name(),
+                event.text.as_deref(),
+                event.occurred_at,
+                event.position
+            ],
+        ),
+        Event::RecordingStarred(star) => session.write(
+            "UPDATE recordings SET starred = ?2, position = ?3 WHERE id = ?1",
+            values![star.recording, i64::from(star.starred), event.position],
+        ),
+        Event::RecordingHeld(hold) => session.write(
+            "UPDATE recordings SET held = ?2, hold_reason = ?3, position = ?4 WHERE id = ?1",
+            values![
+                hold.recording,
+                i64::from(hold.held),
+                event.text.as_deref().filter(|_| hold.held),
+                event.position
+            ],
+        ),
+        Event::RecordingDeleted(deleted) => session.write(
+            "UPDATE recordings SET state = 'deleted', deleted_at = ?2, deleted_by = ?3, \
+             failure = NULL, position = ?4 WHERE id = ?1",
+            values![
+                deleted.recording,
+                event.occurred_at,
+                &deleted.rule,
+                event.position
+            ],
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn fold_rotated(
+    session: &mut dyn Session,
+    event: &Envelope,
+    rotated: &KeyRotated,
+) -> Result<(), StorageError> {
+    session.write(
+        "INSERT INTO vault_keys (key_id, since, retired_at, reencrypt, position) \
+         VALUES (?1, 0, ?2, ?3, ?4) ON CONFLICT (key_id) DO UPDATE SET \
+         retired_at = excluded.retired_at, reencrypt = excluded.reencrypt, \
+         position = excluded.position",
+        values![
+            &hex(&rotated.from),
+            event.occurred_at,
+            i64::from(rotated.reencrypt),
+            event.position
+        ],
+    )?;
+    session.write(
+        "INSERT INTO vault_keys (key_id, since, position) VALUES (?1, ?2, ?3) \
+         ON CONFLICT (key_id) DO UPDATE SET since = excluded.since, retired_at = NULL, \
+         reencrypt = 0, position = excluded.position",
+        values![&hex(&rotated.to), event.occurred_at, event.position],
+    )?;
+    // Who wants everything under the new key means what older keys sealed as well.
+    if rotated.reencrypt {
+        session.write(
+            "UPDATE vault_keys SET reencrypt = 1, position = ?1 WHERE retired_at IS NOT NULL",
+            values![event.position],
+        )?;
+    }
+    Ok(())
 }
 
 /// Takes over what the newest message about this file said: of the recording's own camera, or of

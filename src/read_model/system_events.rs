@@ -2,6 +2,7 @@
 
 use super::view::columns;
 use super::{Projection, View, table};
+use crate::event::recording::Integrity;
 use crate::event::sentence::sentence;
 use crate::event::system::Weight;
 use crate::event::{Envelope, Event, Kind};
@@ -10,7 +11,7 @@ use crate::values;
 
 pub(super) const PROJECTION: Projection = Projection {
     name: "system_events",
-    version: 1,
+    version: 2,
     tables: &[table!("system_events" by "id")],
     kinds: Some(&[
         Kind::SystemStarted,
@@ -20,6 +21,9 @@ pub(super) const PROJECTION: Projection = Projection {
         Kind::SessionLost,
         Kind::SubscriptionRefused,
         Kind::RecordingFailed,
+        Kind::RecordingChecked,
+        Kind::RecordingDeleted,
+        Kind::VaultKeyRotated,
         Kind::EventParked,
         Kind::IdConflicted,
     ]),
@@ -35,6 +39,13 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
             Event::SessionLost(_) => ("mqtt", Weight::Alert),
             Event::SubscriptionRefused(_) => ("mqtt", Weight::Critical),
             Event::RecordingFailed(_) => ("vault", Weight::Alert),
+            Event::RecordingChecked(checked) => match checked.integrity {
+                Integrity::Tampered => ("vault", Weight::Critical),
+                Integrity::Missing => ("vault", Weight::Alert),
+                Integrity::Verified | Integrity::Unverified => continue,
+            },
+            Event::RecordingDeleted(_) => ("retention", Weight::Info),
+            Event::VaultKeyRotated(_) => ("vault", Weight::Alert),
             Event::EventParked(_) => ("writer", Weight::Alert),
             Event::IdConflicted(_) => ("ingest", Weight::Alert),
             _ => continue,

@@ -33,6 +33,11 @@ pub const SQLITE: &[Migration] = &[
         name: "read_model",
         script: include_str!("../../migrations/sqlite/0002_read_model.sql"),
     },
+    Migration {
+        version: 3,
+        name: "vault",
+        script: include_str!("../../migrations/sqlite/0003_vault.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

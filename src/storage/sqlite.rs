@@ -254,7 +254,10 @@ impl Database {
     fn pragma(&self, name: &str, value: &dyn ToSql) -> Result<(), StorageError> {
         self.connection
             .pragma_update(None, name, value)
-            .map_err(|error| StorageError::Open(self.path.clone(), format!("{name}: {error}")))
+            .map_err(|error| match map_error(&error) {
+                damaged @ StorageError::Corrupt(_) => damaged,
+                _ => StorageError::Open(self.path.clone(), format!("{name}: {error}")),
+            })
     }
 }
 

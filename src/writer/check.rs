@@ -75,6 +75,16 @@ pub fn check(
     ])
 }
 
+/// What there is to say of a database that is too damaged to be opened.
+pub fn unopenable(error: &StorageError) -> Finding {
+    Finding {
+        name: "integrity",
+        summary: String::new(),
+        problems: vec![error.to_string()],
+        remedy: RESTORE,
+    }
+}
+
 // A check that cannot run has found something.
 fn finding(name: &'static str, remedy: &'static str, outcome: Outcome) -> Finding {
     let (summary, mut problems) = match outcome {

@@ -194,7 +194,8 @@ fn a_rebuild_gives_the_same_tables_and_a_changed_one_is_named() {
     let owned = crate::read_model::ALL
         .iter()
         .flat_map(|projection| projection.tables);
-    assert_eq!(ran.out.lines().count(), 1 + owned.count());
+    let owned = owned.count();
+    assert_eq!(ran.out.lines().count(), 1 + owned);
     assert!(
         ran.out
             .lines()
@@ -209,7 +210,11 @@ fn a_rebuild_gives_the_same_tables_and_a_changed_one_is_named() {
     ]);
     let ran = house.run(&["rebuild", "--check"]);
     assert_eq!(ran.code, Exit::ProblemsFound);
-    assert!(ran.error.contains("2 of 18 tables"), "{}", ran.error);
+    assert!(
+        ran.error.contains(&format!("2 of {owned} tables")),
+        "{}",
+        ran.error
+    );
     let different: Vec<_> = ran
         .out
         .lines()

@@ -67,6 +67,13 @@ fn sample(kind: Kind) -> Event {
         | Kind::RecordingFound
         | Kind::RecordingSealed
         | Kind::RecordingFailed => recording_sample(kind),
+        Kind::RecordingThumbnailSealed
+        | Kind::RecordingResealed
+        | Kind::RecordingChecked
+        | Kind::RecordingStarred
+        | Kind::RecordingHeld
+        | Kind::RecordingDeleted
+        | Kind::VaultKeyRotated => vault_sample(kind),
         Kind::MessageUndecodable => message::Undecodable {
             payload: vec![0, 0xff, b'{'],
         }
@@ -252,6 +259,62 @@ fn recording_sample(kind: Kind) -> Event {
     }
 }
 
+fn vault_sample(kind: Kind) -> Event {
+    let recording = 4_711;
+    match kind {
+        Kind::RecordingThumbnailSealed => recording::ThumbnailSealed {
+            recording,
+            path: b"hallway/\xff.jpg".to_vec(),
+            sealed_path: b"hallway/\xff.jpg.vge".to_vec(),
+            size_bytes: 2_117,
+            plain_sha256: vec![0x11; 32],
+            key_id: vec![0x22; 8],
+            header_tag: Some(vec![0x44; 32]),
+        }
+        .into(),
+        Kind::RecordingResealed => recording::Resealed {
+            recording,
+            part: recording::Part::Thumbnail,
+            sealed_path: b"hallway/\xff.jpg.vge".to_vec(),
+            plain_sha256: vec![0x11; 32],
+            key_id: vec![0x22; 8],
+            iv: vec![0x33; 16],
+            header_tag: vec![0x44; 32],
+        }
+        .into(),
+        Kind::RecordingChecked => recording::Checked {
+            recording,
+            integrity: recording::Integrity::Tampered,
+            bad_chunks: vec![0, 77],
+        }
+        .into(),
+        Kind::RecordingStarred => recording::Starred {
+            recording,
+            starred: true,
+        }
+        .into(),
+        Kind::RecordingHeld => recording::Held {
+            recording,
+            held: true,
+        }
+        .into(),
+        Kind::RecordingDeleted => recording::Deleted {
+            recording,
+            sealed_path: b"hallway/\xff.mp4.vge".to_vec(),
+            inode: 1_234_567,
+            freed_bytes: 40_960,
+            rule: "age".into(),
+        }
+        .into(),
+        _ => vault::KeyRotated {
+            from: vec![0x22; 8],
+            to: vec![0x55; 8],
+            reencrypt: true,
+        }
+        .into(),
+    }
+}
+
 fn system_sample(kind: Kind) -> Event {
     match kind {
         Kind::HealthReported => system::HealthReported { values: extra() }.into(),
@@ -371,6 +434,7 @@ fn wire_names_are_unique_and_noun_dot_past_verb() {
                 || [
                     "lost",
                     "found",
+                    "held",
                     "seen",
                     "taken",
                     "written",

@@ -1,0 +1,23 @@
+-- The vault in full: what protects a recording, what is known of its integrity, why it went.
+
+ALTER TABLE recordings ADD COLUMN iv TEXT;                  -- hex
+ALTER TABLE recordings ADD COLUMN thumbnail_key_id TEXT;    -- hex
+ALTER TABLE recordings ADD COLUMN thumbnail_tag TEXT;       -- hex, header_tag of its sidecar
+ALTER TABLE recordings ADD COLUMN thumbnail_size INTEGER;   -- bytes of the plaintext
+ALTER TABLE recordings ADD COLUMN hold_reason TEXT;
+ALTER TABLE recordings ADD COLUMN recorded_at INTEGER;      -- received_at of the row's first event
+ALTER TABLE recordings ADD COLUMN checked_at INTEGER;       -- last verification
+ALTER TABLE recordings ADD COLUMN deleted_at INTEGER;
+ALTER TABLE recordings ADD COLUMN deleted_by TEXT;          -- the rule that asked for it
+
+CREATE INDEX recordings_by_state ON recordings (state, started_at);
+CREATE INDEX recordings_by_key ON recordings (key_id) WHERE state = 'sealed';
+
+-- Keys that sealed or are meant to seal, as rotations told.
+CREATE TABLE vault_keys (
+    key_id     TEXT PRIMARY KEY,                            -- hex
+    since      INTEGER NOT NULL,                            -- when it became the current one
+    retired_at INTEGER,                                     -- when another one followed
+    reencrypt  INTEGER NOT NULL DEFAULT 0 CHECK (reencrypt IN (0, 1)), -- its recordings are to move to the current one
+    position   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
