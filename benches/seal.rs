@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use nightjar::vault::admission::{Admission, AdmissionOptions, admit, open_source};
 use nightjar::vault::folder::Folder;
 use nightjar::vault::key::Key;
-use nightjar::vault::seal::seal;
+use nightjar::vault::seal::{SealOptions, seal};
 
 fn main() {
     let number = |name, default| {
@@ -98,9 +98,10 @@ fn seal_once(dir: &Path) -> Duration {
     let Admission::Ready(source) = admit(&folder, clip, Some(&seen), &options).unwrap() else {
         panic!("the clip is not admitted");
     };
-    let sealed = seal(&source, &key, [7; 16]).unwrap();
+    let sealed = seal(&source, &key, [7; 16], SealOptions::default()).unwrap();
     let took = start.elapsed();
-    remove(&dir.join(sealed.path));
+    remove(&dir.join(&sealed.path));
+    remove(&dir.join(nightjar::vault::names::auth_name(sealed.path.as_os_str())));
     took
 }
 

@@ -16,6 +16,7 @@ use crate::ingest::recordings;
 use crate::storage::sqlite::Durability;
 use crate::vault::admission::AdmissionOptions;
 use crate::vault::key::{self, KeyEnvironment, KeyError, KeyOptions};
+use crate::vault::seal::SealOptions;
 use crate::writer::sabotage::Sabotage;
 
 /// The configuration inside a data folder of its own.
@@ -285,6 +286,9 @@ fn recordings(config: &Config, folder: &Path) -> Result<Option<recordings::Optio
         scan_every: settings.scan_every.to_std(),
         extensions: settings.extensions.clone(),
         accepted_key: config.vault.accepted_key.clone(),
+        seal: SealOptions {
+            verify_after_write: config.vault.verify_after_write,
+        },
         place: recordings::Place(Box::new(move |path| settings.matches(path))),
         ..recordings::Options::new(&config.recordings_folder(), folder)
     }))

@@ -11,7 +11,7 @@ use crate::base::ids;
 use crate::vault::admission::{Admission, AdmissionOptions, Refusal, admit};
 use crate::vault::folder::Folder;
 use crate::vault::key::{self, Key, KeyEnvironment, KeyError, KeyOptions};
-use crate::vault::seal::{SealError, seal, unlink_plaintext};
+use crate::vault::seal::{SealError, SealOptions, seal, unlink_plaintext};
 use crate::vault::unseal::{UnsealError, open_sealed, unseal};
 
 /// Options of `vault`.
@@ -150,7 +150,8 @@ fn seal_file(
         }
         Admission::Refused(refusal) => return Err(refused(file, refusal)),
     };
-    let sealed = seal(&source, key, ids::random()).map_err(|error| seal_error(file, &error))?;
+    let sealed = seal(&source, key, ids::random(), SealOptions::default())
+        .map_err(|error| seal_error(file, &error))?;
     let shown = folder.shown(&sealed.path);
     if remove {
         unlink_plaintext(&source, &sealed).map_err(|error| {

@@ -259,6 +259,10 @@ pub struct Vault {
     /// Id of a new key, in hex, that may seal although older recordings have another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted_key: Option<String>,
+    /// Whether a sealed recording is read back from the disk and compared before the original is
+    /// deleted. Without it sealing is faster, and a disk that writes wrong goes unnoticed until the
+    /// next verification.
+    pub verify_after_write: bool,
 }
 
 impl Default for Vault {
@@ -266,6 +270,7 @@ impl Default for Vault {
         Self {
             key_file: "/etc/nightjar/secrets/storage.key".into(),
             accepted_key: None,
+            verify_after_write: true,
         }
     }
 }

@@ -715,6 +715,7 @@ scan_every = \"1m\"  # default
 [vault]
 key_file = \"/etc/nightjar/secrets/storage.key\"  # default
 # accepted_key is not set
+verify_after_write = true  # default
 
 [log]
 level = \"debug\"  # --log-level

@@ -6,7 +6,7 @@
 
 use aes::Aes256;
 use ctr::Ctr128BE;
-use ctr::cipher::{KeyIvInit, StreamCipher};
+use ctr::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
 
 use super::key::Key;
 
@@ -33,6 +33,11 @@ impl Keystream {
     /// Encrypts or decrypts `input` into `output`, which has the same length, and moves on.
     pub fn apply_into(&mut self, input: &[u8], output: &mut [u8]) {
         self.0.apply_keystream_b2b(input, output);
+    }
+
+    /// Goes on at this byte of the stream.
+    pub fn seek(&mut self, offset_bytes: u64) {
+        self.0.seek(offset_bytes);
     }
 }
 
@@ -76,6 +81,21 @@ mod tests {
         let mut text = [0; 48];
         Keystream::new(&counting_key(), &[0xff; 16]).apply(&mut text);
         assert_eq!(text, bytes(want));
+    }
+
+    #[test]
+    fn a_stream_goes_on_anywhere_even_behind_the_wrap() {
+        for iv in [[0xff; 16], [0; 16], [0x80; 16]] {
+            let mut whole = [7; 1000];
+            Keystream::new(&counting_key(), &iv).apply(&mut whole);
+            for offset in [0, 1, 15, 16, 17, 500, 999] {
+                let mut rest = vec![7; 1000 - offset];
+                let mut stream = Keystream::new(&counting_key(), &iv);
+                stream.seek(offset as u64);
+                stream.apply(&mut rest);
+                assert_eq!(rest, whole[offset..], "{offset}");
+            }
+        }
     }
 
     #[test]

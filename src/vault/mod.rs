@@ -9,17 +9,21 @@
 //! module knows no database and no events, so what may be unlinked and when is for its callers.
 
 pub mod admission;
+pub mod auth;
 pub mod cipher;
 pub mod folder;
 pub mod hex;
 pub mod key;
 pub mod names;
 mod pipeline;
+pub mod reader;
 pub mod recovery;
 pub mod scan;
 pub mod seal;
 pub mod sheet;
+pub mod sidecar;
 pub mod unseal;
+pub mod verify;
 mod writers;
 
 #[cfg(test)]

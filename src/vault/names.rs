@@ -1,4 +1,5 @@
-//! The names of vault files: plaintext clips, sealed files, and the temp files of a sealing.
+//! The names of vault files: plaintext clips, sealed files, their sidecars, and the temp files of a
+//! sealing.
 //!
 //! Names are bytes, at most 255 of them, and nothing else is assumed: they may not be UTF-8 and may
 //! contain line ends.
@@ -16,8 +17,12 @@ const NAME_MAX_BYTES: usize = 255;
 /// The containers that cameras and recorders write.
 pub const CLIP_EXTENSIONS: [&str; 6] = ["mp4", "mkv", "mov", "avi", "ts", "webm"];
 
+/// What the name of a sidecar has more than that of its file.
+const AUTH_SUFFIX: &str = ".auth";
+
 const TEMP_PREFIX: &str = ".nightjar-seal-";
 const TEMP_SUFFIX: &str = ".tmp";
+const TEMP_AUTH_SUFFIX: &str = ".auth.tmp";
 
 /// Digest bytes in generated names: enough that two names in a folder never share them.
 const DIGEST_BYTES: usize = 16;
@@ -37,12 +42,28 @@ pub fn is_sealed(name: &OsStr) -> bool {
     !stem.is_empty() && extension == b"vge"
 }
 
+/// Whether this is the name of a sidecar.
+pub fn is_auth(name: &OsStr) -> bool {
+    let file = name.as_bytes().strip_suffix(AUTH_SUFFIX.as_bytes());
+    file.is_some_and(|file| is_sealed(OsStr::from_bytes(file)))
+}
+
+/// The name of the sidecar of the sealed file `sealed`.
+pub fn auth_name(sealed: &OsStr) -> OsString {
+    let mut name = sealed.to_owned();
+    name.push(AUTH_SUFFIX);
+    name
+}
+
 /// Whether this is the name of a temp file that a sealing made.
 pub fn is_temp(name: &OsStr) -> bool {
     let digits = name
         .as_bytes()
         .strip_prefix(TEMP_PREFIX.as_bytes())
-        .and_then(|rest| rest.strip_suffix(TEMP_SUFFIX.as_bytes()));
+        .and_then(|rest| {
+            rest.strip_suffix(TEMP_AUTH_SUFFIX.as_bytes())
+                .or_else(|| rest.strip_suffix(TEMP_SUFFIX.as_bytes()))
+        });
     digits.is_some_and(|d| hex::decode::<DIGEST_BYTES>(d).is_some())
 }
 
@@ -53,14 +74,16 @@ pub fn sealed_names(clip: &OsStr) -> Vec<OsString> {
     let name = clip.as_bytes();
     let (stem, _) = split(name);
     let ending = [b"~", hex::encode(&digest(clip)).as_bytes(), b".vge"].concat();
-    let kept = &stem[..stem.len().min(NAME_MAX_BYTES - ending.len())];
+    // The sidecar's name is longer, and has to fit as well.
+    let max_bytes = NAME_MAX_BYTES - AUTH_SUFFIX.len();
+    let kept = &stem[..stem.len().min(max_bytes - ending.len())];
     [
         [stem, b".vge"].concat(),
         [name, b".vge"].concat(),
         [kept, &ending].concat(),
     ]
     .into_iter()
-    .filter(|name| name.len() <= NAME_MAX_BYTES)
+    .filter(|name| name.len() <= max_bytes)
     .map(OsString::from_vec)
     .collect()
 }
@@ -69,6 +92,15 @@ pub fn sealed_names(clip: &OsStr) -> Vec<OsString> {
 /// of one file meet, and short enough for a clip with the longest of names.
 pub(super) fn temp_name(clip: &OsStr) -> OsString {
     format!("{TEMP_PREFIX}{}{TEMP_SUFFIX}", hex::encode(&digest(clip))).into()
+}
+
+/// The name of the temp file for the sidecar of what `clip` is sealed into.
+pub(super) fn temp_auth_name(clip: &OsStr) -> OsString {
+    format!(
+        "{TEMP_PREFIX}{}{TEMP_AUTH_SUFFIX}",
+        hex::encode(&digest(clip))
+    )
+    .into()
 }
 
 fn digest(name: &OsStr) -> [u8; DIGEST_BYTES] {
@@ -127,25 +159,37 @@ mod tests {
     }
 
     #[test]
+    fn a_sidecar_is_named_after_its_file() {
+        assert_eq!(auth_name(os(b"\xff.vge")), os(b"\xff.vge.auth"));
+        for (name, want) in [
+            ("a.vge.auth", true),
+            ("a.auth", false),
+            (".vge.auth", false),
+            ("a.vge", false),
+        ] {
+            assert_eq!(is_auth(OsStr::new(name)), want, "{name}");
+        }
+    }
+
+    #[test]
     fn no_name_grows_beyond_what_a_file_system_takes() {
         for extension in ["mp4", "ts", "webm"] {
             let stem = "x".repeat(NAME_MAX_BYTES - 1 - extension.len());
             let clip = OsString::from(format!("{stem}.{extension}"));
             assert_eq!(clip.len(), 255);
             let names = sealed_names(&clip);
-            assert!(
-                names
-                    .iter()
-                    .all(|n| n.len() <= NAME_MAX_BYTES && is_sealed(n))
-            );
-            assert_eq!(names.len(), if extension == "ts" { 1 } else { 2 });
-            assert!(temp_name(&clip).len() <= NAME_MAX_BYTES);
+            assert_eq!(names.len(), 1);
+            assert!(is_sealed(&names[0]) && names[0].len() <= NAME_MAX_BYTES);
+            let auth = auth_name(&names[0]);
+            assert!(is_auth(&auth) && auth.len() <= NAME_MAX_BYTES);
+            assert!(temp_auth_name(&clip).len() <= NAME_MAX_BYTES);
         }
     }
 
     #[test]
     fn temp_names_are_recognised_and_nothing_else_is() {
         assert!(is_temp(&temp_name(os(b"clip.mp4"))));
+        assert!(is_temp(&temp_auth_name(os(b"clip.mp4"))));
         assert_ne!(temp_name(os(b"a.mp4")), temp_name(os(b"b.mp4")));
         for name in [
             "clip.tmp",

@@ -13,11 +13,13 @@ use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 use super::admission::Source;
+use super::auth::{MacKey, Tagger};
 use super::cipher::IV_BYTES;
 use super::folder::{Folder, Place, file_type};
 use super::key::Key;
 use super::names;
 use super::seal::Sealed;
+use super::sidecar;
 use super::unseal::{BLOCK_BYTES, SealedFile, UnsealError, read_full};
 use crate::base::fsutil::{self, FsError};
 
@@ -74,12 +76,14 @@ pub fn compare(source: &Source, sealed: &SealedFile, key: &Key) -> Result<Pairin
     let (iv, mut keystream) = sealed.keystream(key)?;
     let plain_bytes = source.fingerprint.size_bytes;
     let mut digest = Sha256::new();
+    let mut tagger = Tagger::new(MacKey::derive(key, &iv), plain_bytes);
     let (mut ours, mut theirs) = (vec![0; BLOCK_BYTES], vec![0; BLOCK_BYTES]);
     let mut agree_bytes = 0;
     loop {
         let read =
             read_full(&source.file, &mut ours, agree_bytes).map_err(|e| system("read", e))?;
         let opened = sealed.read(&mut theirs, IV_BYTES as u64 + agree_bytes)?;
+        tagger.update(&theirs[..opened]);
         keystream.apply(&mut theirs[..opened]);
         let (ours, theirs) = (&ours[..read], &theirs[..opened]);
         // Equality of slices is fast; where they part is looked for only once.
@@ -101,14 +105,20 @@ pub fn compare(source: &Source, sealed: &SealedFile, key: &Key) -> Result<Pairin
     if agree_bytes != plain_bytes || !unchanged {
         return Ok(Pairing::Different { agree_bytes });
     }
+    let plain_sha256 = digest.finalize().into();
+    let Some(sidecar) = tagger.finish(key.id(), iv, plain_sha256) else {
+        return Ok(Pairing::Different { agree_bytes });
+    };
+    sidecar::put(sealed, &sidecar)?;
     Ok(Pairing::Same(Sealed {
         path: sealed.place.relative.clone(),
         original_name: source.place.name.clone().into_os_string(),
-        plain_sha256: digest.finalize().into(),
+        plain_sha256,
         plain_bytes,
         sealed_bytes: plain_bytes + IV_BYTES as u64,
         iv,
         key_id: key.id(),
+        header_tag: sidecar.header_tag,
         source: source.fingerprint,
         file: (sealed.fingerprint.device, sealed.fingerprint.inode),
     }))

@@ -39,6 +39,11 @@ pub enum Entry {
         /// What it is now.
         fingerprint: Fingerprint,
     },
+    /// The sidecar of a sealed file, or what is left of one.
+    Sidecar {
+        /// Relative to the folder.
+        path: PathBuf,
+    },
     /// A temp file of a sealing that was cut short, unless one is at work.
     Leftover {
         /// Where it is.
@@ -106,6 +111,8 @@ pub struct Tally {
     pub clips: u64,
     /// Sealed files.
     pub sealed: u64,
+    /// Sidecars of sealed files.
+    pub sidecars: u64,
     /// Temp files.
     pub leftovers: u64,
     /// Folders that were looked into, the recordings folder included.
@@ -119,6 +126,7 @@ impl Tally {
         match entry {
             Entry::Clip { .. } => self.clips += 1,
             Entry::Sealed { .. } => self.sealed += 1,
+            Entry::Sidecar { .. } => self.sidecars += 1,
             Entry::Leftover { .. } => self.leftovers += 1,
             Entry::Ignored { reason, .. } => *self.ignored.entry(*reason).or_default() += 1,
         }
@@ -199,6 +207,7 @@ fn examine(parent: &OwnedFd, name: &OsStr, path: PathBuf, depth: usize) -> Found
             path,
             fingerprint: Fingerprint::of(&stat),
         }),
+        FileType::RegularFile if names::is_auth(name) => Found::Entry(Entry::Sidecar { path }),
         FileType::RegularFile => ignored(path, IgnoreReason::OtherExtension),
         FileType::Directory if is_clip || is_sealed => {
             ignored(path, IgnoreReason::FolderNamedLikeFile)

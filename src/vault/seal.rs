@@ -1,7 +1,8 @@
 //! Sealing: a plaintext clip becomes a `.vge` file beside it, and only then may the clip go.
 //!
 //! The order makes sure that at every instant there is one complete copy: temp file, stream, source
-//! unchanged, sync, read back and compare, rename without overwriting, sync the folder. The caller
+//! unchanged, sync, read back and compare, the same for the sidecar, rename both without
+//! overwriting, sync the folder. The caller
 //! records the result durably between [`seal`] and [`unlink_plaintext`]; the latter asks for the
 //! [`Sealed`] that only a proven copy yields, so a plaintext without a proven copy cannot be
 //! deleted by a slip.
@@ -10,15 +11,17 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{Advice, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::admission::{Refusal, Source, refuse_kind};
+use super::auth::HeaderTag;
 use super::cipher::{IV_BYTES, Iv};
 use super::folder::{Fingerprint, Place, stat_file, stat_name};
 use super::key::{Key, KeyId};
 use super::names;
 use super::pipeline::{self, StreamError, TempFiles};
+use super::unseal::read_full;
 use super::writers;
 use crate::base::fsutil::{self, FsError};
 
@@ -39,6 +42,8 @@ pub struct Sealed {
     pub iv: Iv,
     /// The key that opens it.
     pub key_id: KeyId,
+    /// The tag of its sidecar.
+    pub header_tag: HeaderTag,
     /// The plaintext that was proven to be in it.
     pub(super) source: Fingerprint,
     /// Device and inode of the `.vge` file.
@@ -98,28 +103,68 @@ pub enum SealError {
     System(#[from] FsError),
 }
 
-/// Seals `source` under `key`, and returns once the `.vge` file is complete, proven and durable.
+/// How sealing works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SealOptions {
+    /// Whether everything is read back from the device and compared before the plaintext may go.
+    pub verify_after_write: bool,
+}
+
+impl Default for SealOptions {
+    /// Reads back.
+    fn default() -> Self {
+        Self {
+            verify_after_write: true,
+        }
+    }
+}
+
+/// Seals `source` under `key`, and returns once the `.vge` file and its sidecar are complete, proven
+/// and durable.
 ///
-/// `iv` must be fresh from the system's random source. The mode of the new file is 0600.
-pub fn seal(source: &Source, key: &Key, iv: Iv) -> Result<Sealed, SealError> {
-    let mut temp = Temp::create(&source.place)?;
-    let streamed = pipeline::stream(source, &temp.files, key, &iv)
-        .map_err(|e| in_words(source, &temp.place, e))?;
-    let name = temp.publish(source)?;
+/// `iv` must be fresh from the system's random source. The mode of the new files is 0600.
+pub fn seal(source: &Source, key: &Key, iv: Iv, options: SealOptions) -> Result<Sealed, SealError> {
+    let sealed = seal_unsynced(source, key, iv, options)?;
+    sync_folder(source)?;
+    Ok(sealed)
+}
+
+/// [`seal`] without its last step: the files have their names, and [`sync_folder`] has yet to make
+/// the names durable. For many files of one folder.
+pub(super) fn seal_unsynced(
+    source: &Source,
+    key: &Key,
+    iv: Iv,
+    options: SealOptions,
+) -> Result<Sealed, SealError> {
+    let read_back = options.verify_after_write;
     let place = &source.place;
-    fsutil::fsync_dir_fd(&place.parent)
-        .map_err(|e| place.error("make durable the new name beside", e))?;
+    let mut temp = Temp::create(place, names::temp_name(&place.name))?;
+    let streamed = pipeline::stream(source, &temp.files, key, &iv, read_back)
+        .map_err(|e| in_words(source, &temp.place, e))?;
+    let mut auth = Temp::create(place, names::temp_auth_name(&place.name))?;
+    auth.fill(&streamed.sidecar.encode(), read_back)
+        .map_err(|e| in_words(source, &auth.place, e))?;
+    let name = temp.publish(&mut auth)?;
     Ok(Sealed {
         path: place.beside(&name),
         original_name: place.name.clone().into_os_string(),
-        plain_sha256: streamed.plain_sha256,
+        plain_sha256: streamed.sidecar.header.plain_sha256,
         plain_bytes: streamed.plain_bytes,
         sealed_bytes: streamed.plain_bytes + IV_BYTES as u64,
         iv,
         key_id: key.id(),
+        header_tag: streamed.sidecar.header_tag,
         source: source.fingerprint,
         file: temp.file,
     })
+}
+
+/// Makes the names beside `source` durable.
+pub(super) fn sync_folder(source: &Source) -> Result<(), FsError> {
+    let place = &source.place;
+    fsutil::fsync_dir_fd(&place.parent)
+        .map_err(|e| place.error("make durable the new name beside", e))
 }
 
 /// What became of a plaintext.
@@ -216,8 +261,7 @@ struct Temp<'a> {
 }
 
 impl<'a> Temp<'a> {
-    fn create(source: &'a Place) -> Result<Self, SealError> {
-        let name = names::temp_name(&source.name);
+    fn create(source: &'a Place, name: OsString) -> Result<Self, SealError> {
         let place = source.shown.with_file_name(&name);
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -258,35 +302,67 @@ impl<'a> Temp<'a> {
         }
     }
 
-    /// Gives the file the first final name that is free; returns it.
-    fn publish(&mut self, source: &Source) -> Result<OsString, SealError> {
-        let parent = &self.source.parent;
-        for name in names::sealed_names(&self.source.name) {
-            let (from, to) = (Path::new(&self.name), Path::new(&name));
-            match fsutil::rename_new_at(parent, from, parent, to) {
-                Ok(()) => {
-                    self.armed = false;
-                    return self.proven(name);
-                }
-                Err(e) => match e.kind() {
-                    io::ErrorKind::AlreadyExists | io::ErrorKind::InvalidFilename => {}
-                    _ => return Err(FsError::new("give its name to", &self.place, e).into()),
-                },
+    /// Writes the whole content, syncs it, and with `read_back` compares what the disk has.
+    fn fill(&self, bytes: &[u8], read_back: bool) -> Result<(), StreamError> {
+        pipeline::write_all(&self.files, bytes)?;
+        rustix::fs::fsync(&self.files.writer).map_err(|e| StreamError::Temp("sync", e.into()))?;
+        if read_back {
+            let _ = rustix::fs::fadvise(&self.files.reader, 0, None, Advice::DontNeed);
+            // One byte more shows that there is more.
+            let mut found = vec![0; bytes.len() + 1];
+            let got = read_full(&self.files.reader, &mut found, 0)
+                .map_err(|e| StreamError::Temp("read back", e.into()))?;
+            if found[..got] != *bytes {
+                return Err(StreamError::Differs { offset_bytes: 0 });
             }
         }
+        Ok(())
+    }
+
+    /// Gives the file, and its sidecar, the first final names that are free; returns the file's.
+    ///
+    /// A name beside which a sidecar lies without a file is passed over: the sidecar may belong to a
+    /// file that comes back.
+    fn publish(&mut self, auth: &mut Self) -> Result<OsString, SealError> {
+        for name in names::sealed_names(&self.source.name) {
+            let auth_name = names::auth_name(&name);
+            if stat_name(&self.source.parent, &auth_name).is_ok() || !self.rename(&name)? {
+                continue;
+            }
+            if !auth.rename(&auth_name)? {
+                break;
+            }
+            return Ok(name);
+        }
         Err(SealError::NameTaken {
-            path: source.place.shown.clone(),
+            path: self.source.shown.clone(),
         })
     }
 
+    /// Renames the file; false if the name is taken or too long.
+    fn rename(&mut self, name: &OsStr) -> Result<bool, SealError> {
+        let parent = &self.source.parent;
+        let (from, to) = (Path::new(&self.name), Path::new(name));
+        match fsutil::rename_new_at(parent, from, parent, to) {
+            Ok(()) => {
+                self.armed = false;
+                self.prove(name).map(|()| true)
+            }
+            Err(e) => match e.kind() {
+                io::ErrorKind::AlreadyExists | io::ErrorKind::InvalidFilename => Ok(false),
+                _ => Err(FsError::new("give its name to", &self.place, e).into()),
+            },
+        }
+    }
+
     /// Checks that it is our file that got the name, and not one put in its place.
-    fn proven(&self, name: OsString) -> Result<OsString, SealError> {
-        let found = stat_name(&self.source.parent, OsStr::new(&name)).map(|s| Fingerprint::of(&s));
+    fn prove(&self, name: &OsStr) -> Result<(), SealError> {
+        let found = stat_name(&self.source.parent, name).map(|s| Fingerprint::of(&s));
         if found.is_ok_and(|f| (f.device, f.inode) == self.file) {
-            Ok(name)
+            Ok(())
         } else {
             Err(SealError::Displaced {
-                path: self.source.shown.with_file_name(&name),
+                path: self.source.shown.with_file_name(name),
             })
         }
     }

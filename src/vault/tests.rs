@@ -18,7 +18,7 @@ use super::folder::{Fingerprint, Folder};
 use super::key::Key;
 use super::recovery::{Pairing, compare, remove_leftover};
 use super::scan::{DEPTH_MAX, Entry, IgnoreReason, Tally, scan};
-use super::seal::{SealError, Sealed, UnlinkError, Unlinked, seal, unlink_plaintext};
+use super::seal::{SealError, SealOptions, Sealed, UnlinkError, Unlinked, seal, unlink_plaintext};
 use super::unseal::{SealedFile, UnsealError, Verdict, open_sealed, unseal, verify_hash};
 use super::{hex, names};
 
@@ -137,7 +137,7 @@ fn unsealed(yard: &Yard, sealed: &Sealed) -> Vec<u8> {
 fn the_whole_file_vector() {
     let plain: Vec<u8> = (0..4096).flat_map(|_| 0..=255_u8).collect();
     let yard = Yard::with("clip.mp4", &plain);
-    let sealed = seal(&yard.source("clip.mp4"), &key(), IV).unwrap();
+    let sealed = seal(&yard.source("clip.mp4"), &key(), IV, SealOptions::default()).unwrap();
     let bytes = yard.get("clip.vge");
     assert_eq!(bytes.len(), 1_048_592);
     assert_eq!(
@@ -170,7 +170,7 @@ fn the_whole_file_vector() {
 #[test]
 fn an_empty_plaintext_is_its_iv() {
     let yard = Yard::with("clip.mp4", b"");
-    let sealed = seal(&yard.source("clip.mp4"), &key(), IV).unwrap();
+    let sealed = seal(&yard.source("clip.mp4"), &key(), IV, SealOptions::default()).unwrap();
     assert_eq!(yard.get("clip.vge"), IV);
     assert_eq!(unsealed(&yard, &sealed), b"");
 }
@@ -180,7 +180,13 @@ fn openssl_decrypts_what_we_seal() {
     let plain = noise(3_000_017);
     let yard = Yard::with("clip.mp4", &plain);
     let key_bytes: Vec<u8> = (0..32).collect();
-    seal(&yard.source("clip.mp4"), &key(), [0xff; 16]).unwrap();
+    seal(
+        &yard.source("clip.mp4"),
+        &key(),
+        [0xff; 16],
+        SealOptions::default(),
+    )
+    .unwrap();
     let bytes = yard.get("clip.vge");
     yard.put("ciphertext", &bytes[16..]);
     let output = Command::new("openssl")
@@ -218,7 +224,7 @@ fn every_length_around_the_borders_of_the_pipeline_comes_back() {
     for len in lengths {
         let plain = noise(len);
         let yard = Yard::with("clip.mp4", &plain);
-        let sealed = seal(&yard.source("clip.mp4"), &key(), IV).unwrap();
+        let sealed = seal(&yard.source("clip.mp4"), &key(), IV, SealOptions::default()).unwrap();
         assert_eq!(sealed.plain_sha256[..], Sha256::digest(&plain)[..], "{len}");
         assert!(unsealed(&yard, &sealed) == plain, "{len}");
         assert_eq!(yard.get("clip.vge").len(), len + 16);
@@ -232,7 +238,7 @@ fn a_file_system_in_memory_will_do() {
     let folder = Folder::open(dir.path()).unwrap();
     let yard = Yard { dir, folder };
     yard.put("clip.mp4", &plain);
-    let sealed = seal(&yard.source("clip.mp4"), &key(), IV).unwrap();
+    let sealed = seal(&yard.source("clip.mp4"), &key(), IV, SealOptions::default()).unwrap();
     assert!(unsealed(&yard, &sealed) == plain);
 }
 
@@ -247,7 +253,7 @@ proptest! {
     ) {
         let yard = Yard::with("clip.mkv", &plain);
         let key = Key::from_bytes(key_bytes);
-        let sealed = seal(&yard.source("clip.mkv"), &key, iv).unwrap();
+        let sealed = seal(&yard.source("clip.mkv"), &key, iv, SealOptions::default()).unwrap();
         let mut back = Vec::new();
         unseal(&yard.sealed(&sealed.path), &key, &mut back).unwrap();
         prop_assert_eq!(back, plain);
@@ -272,7 +278,7 @@ fn odd_names_are_kept_byte_for_byte() {
         let clip = OsStr::from_bytes(clip);
         let yard = Yard::with(clip, b"some plaintext");
         let source = yard.source(clip);
-        let sealed = seal(&source, &key(), IV).unwrap();
+        let sealed = seal(&source, &key(), IV, SealOptions::default()).unwrap();
         assert_eq!(sealed.original_name, clip);
         assert!(names::is_sealed(sealed.path.as_os_str()), "{clip:?}");
         assert_eq!(unsealed(&yard, &sealed), b"some plaintext");
@@ -287,7 +293,7 @@ fn a_taken_name_is_never_overwritten() {
     let source = yard.source("clip.mp4");
     let mut taken = Vec::new();
     for _ in 0..3 {
-        let sealed = seal(&source, &key(), IV).unwrap();
+        let sealed = seal(&source, &key(), IV, SealOptions::default()).unwrap();
         assert!(!taken.contains(&sealed.path));
         yard.put(&sealed.path, b"somebody's");
         taken.push(sealed.path);
@@ -296,7 +302,7 @@ fn a_taken_name_is_never_overwritten() {
         taken[..2],
         [Path::new("clip.vge"), Path::new("clip.mp4.vge")]
     );
-    let error = seal(&source, &key(), IV).unwrap_err();
+    let error = seal(&source, &key(), IV, SealOptions::default()).unwrap_err();
     assert!(matches!(error, SealError::NameTaken { .. }), "{error}");
     assert!(taken.iter().all(|name| yard.get(name) == b"somebody's"));
     assert_eq!(
@@ -312,7 +318,7 @@ fn a_link_in_the_way_is_not_followed() {
     let yard = Yard::with("clip.mp4", b"plain");
     yard.put("victim", b"precious");
     symlink("victim", yard.path("clip.vge")).unwrap();
-    let sealed = seal(&yard.source("clip.mp4"), &key(), IV).unwrap();
+    let sealed = seal(&yard.source("clip.mp4"), &key(), IV, SealOptions::default()).unwrap();
     assert_eq!(sealed.path, Path::new("clip.mp4.vge"));
     assert_eq!(yard.get("victim"), b"precious");
 }
@@ -541,7 +547,7 @@ fn a_plaintext_that_changes_is_not_sealed() {
         let yard = Yard::with("clip.mp4", b"plain");
         let source = yard.source("clip.mp4");
         change(&yard);
-        let error = seal(&source, &key(), IV).unwrap_err();
+        let error = seal(&source, &key(), IV, SealOptions::default()).unwrap_err();
         assert!(matches!(error, SealError::SourceChanged { .. }), "{error}");
         let left = yard.names();
         assert!(
@@ -556,11 +562,11 @@ fn two_sealings_of_one_file_meet_at_the_temp_file() {
     let yard = Yard::with("clip.mp4", b"plain");
     let temp = names::temp_name(OsStr::new("clip.mp4"));
     yard.put(&temp, b"other's work");
-    let error = seal(&yard.source("clip.mp4"), &key(), IV).unwrap_err();
+    let error = seal(&yard.source("clip.mp4"), &key(), IV, SealOptions::default()).unwrap_err();
     assert!(matches!(error, SealError::TempExists { .. }), "{error}");
     assert_eq!(yard.get(&temp), b"other's work");
     assert!(remove_leftover(&yard.folder, Path::new(&temp)).unwrap());
-    seal(&yard.source("clip.mp4"), &key(), IV).unwrap();
+    seal(&yard.source("clip.mp4"), &key(), IV, SealOptions::default()).unwrap();
 }
 
 // ── Unlinking ──
@@ -569,7 +575,7 @@ fn two_sealings_of_one_file_meet_at_the_temp_file() {
 fn the_plaintext_goes_when_it_is_proven_and_unchanged() {
     let yard = Yard::with("clip.mp4", b"plain");
     let source = yard.source("clip.mp4");
-    let sealed = seal(&source, &key(), IV).unwrap();
+    let sealed = seal(&source, &key(), IV, SealOptions::default()).unwrap();
     assert_eq!(unlink_plaintext(&source, &sealed).unwrap(), Unlinked::Done);
     assert_eq!(yard.names(), ["clip.vge"]);
     assert_eq!(
@@ -617,7 +623,7 @@ fn the_plaintext_stays_on_every_doubt() {
     for (at, (doubt, is_right)) in doubts.into_iter().enumerate() {
         let yard = Yard::with("clip.mp4", b"plain");
         let source = yard.source("clip.mp4");
-        let sealed = seal(&source, &key(), IV).unwrap();
+        let sealed = seal(&source, &key(), IV, SealOptions::default()).unwrap();
         doubt(&yard);
         let error = unlink_plaintext(&source, &sealed).unwrap_err();
         assert!(is_right(&error), "{at}: {error}");
@@ -629,7 +635,7 @@ fn the_plaintext_stays_on_every_doubt() {
 fn the_proof_of_one_clip_does_not_unlink_another() {
     let yard = Yard::with("a.mp4", b"plain");
     yard.put("b.mp4", b"plain");
-    let sealed = seal(&yard.source("a.mp4"), &key(), IV).unwrap();
+    let sealed = seal(&yard.source("a.mp4"), &key(), IV, SealOptions::default()).unwrap();
     let error = unlink_plaintext(&yard.source("b.mp4"), &sealed).unwrap_err();
     assert!(matches!(error, UnlinkError::NotProven { .. }), "{error}");
     assert_eq!(yard.names(), ["a.mp4", "a.vge", "b.mp4"]);
@@ -639,7 +645,7 @@ fn the_proof_of_one_clip_does_not_unlink_another() {
 fn a_plaintext_that_is_written_again_stays() {
     let yard = Yard::with("clip.mp4", b"plain");
     let source = yard.source("clip.mp4");
-    let sealed = seal(&source, &key(), IV).unwrap();
+    let sealed = seal(&source, &key(), IV, SealOptions::default()).unwrap();
     let recorder = Recorder::on(&yard.path("clip.mp4"));
     let error = unlink_plaintext(&source, &sealed).unwrap_err();
     assert!(matches!(error, UnlinkError::OpenForWriting { pid, .. } if pid == recorder.0.id()));
@@ -652,7 +658,7 @@ fn a_plaintext_that_is_written_again_stays() {
 fn a_matching_pair_is_proven_anew_and_the_plaintext_may_go() {
     let plain = noise(700_001);
     let yard = Yard::with("clip.mp4", &plain);
-    let sealed = seal(&yard.source("clip.mp4"), &key(), IV).unwrap();
+    let sealed = seal(&yard.source("clip.mp4"), &key(), IV, SealOptions::default()).unwrap();
     let source = yard.source("clip.mp4");
     let pairing = compare(&source, &yard.sealed("clip.vge"), &key()).unwrap();
     let Pairing::Same(proof) = pairing else {
@@ -667,7 +673,7 @@ fn a_matching_pair_is_proven_anew_and_the_plaintext_may_go() {
 fn a_pair_that_does_not_match_is_told_apart() {
     let plain = noise(700_001);
     let yard = Yard::with("clip.mp4", &plain);
-    seal(&yard.source("clip.mp4"), &key(), IV).unwrap();
+    seal(&yard.source("clip.mp4"), &key(), IV, SealOptions::default()).unwrap();
     let good = yard.get("clip.vge");
     let agree = |key: &Key| match compare(&yard.source("clip.mp4"), &yard.sealed("clip.vge"), key)
         .unwrap()
@@ -711,7 +717,7 @@ fn only_our_own_temp_files_are_removed() {
 #[test]
 fn the_hash_tells_a_right_key_from_a_wrong_one() {
     let yard = Yard::with("clip.mp4", &noise(300_000));
-    let sealed = seal(&yard.source("clip.mp4"), &key(), IV).unwrap();
+    let sealed = seal(&yard.source("clip.mp4"), &key(), IV, SealOptions::default()).unwrap();
     let file = yard.sealed("clip.vge");
     let verdict = |key| verify_hash(&file, &key, &sealed.plain_sha256).unwrap();
     assert!(matches!(verdict(key()), Verdict::Matches(f) if f.plain_bytes == 300_000));
@@ -740,7 +746,7 @@ fn what_is_no_sealed_file_is_not_unsealed() {
 #[test]
 fn a_reader_that_goes_away_ends_the_unsealing() {
     let yard = Yard::with("clip.mp4", &noise(1 << 20));
-    seal(&yard.source("clip.mp4"), &key(), IV).unwrap();
+    seal(&yard.source("clip.mp4"), &key(), IV, SealOptions::default()).unwrap();
     let (mut gone, output) = std::os::unix::net::UnixStream::pair().unwrap();
     gone.set_nonblocking(true).unwrap();
     assert!(gone.read(&mut [0]).is_err());
@@ -807,6 +813,7 @@ fn a_scan_finds_everything_and_counts_what_it_passes_over() {
     assert_eq!(
         tally,
         Tally {
+            sidecars: 0,
             clips: 5,
             sealed: 1,
             leftovers: 0,

@@ -128,7 +128,7 @@ impl Watcher {
         };
         let sealed = match self.unrecorded_copy(folder, source, &key)? {
             Some(sealed) => sealed,
-            None => match seal::seal(source, &key, ids::random()) {
+            None => match seal::seal(source, &key, ids::random(), self.options.seal) {
                 Ok(sealed) => {
                     self.sealed_files = self.sealed_files.map(|files| files + 1);
                     sealed
@@ -144,7 +144,7 @@ impl Watcher {
             plain_sha256: sealed.plain_sha256.to_vec(),
             key_id: sealed.key_id.0.to_vec(),
             iv: sealed.iv.to_vec(),
-            header_tag: None,
+            header_tag: Some(sealed.header_tag.0.to_vec()),
             adopted: false,
         };
         self.store(self.about(clip, event).caused_by(found_at))?;

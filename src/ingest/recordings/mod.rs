@@ -44,6 +44,7 @@ use crate::vault::folder::Folder;
 use crate::vault::key::{KeyEnvironment, KeyOptions};
 use crate::vault::recovery;
 use crate::vault::scan::{Entry, IgnoreReason, Tally, scan};
+use crate::vault::seal::SealOptions;
 use crate::writer::{Handle, Receipt, WriterError};
 
 /// How often an idle watcher looks whether it shall stop or has missed a hint.
@@ -68,6 +69,8 @@ pub struct Options {
     pub accepted_key: Option<String>,
     /// Which files may be sealed.
     pub admission: AdmissionOptions,
+    /// How they are sealed.
+    pub seal: SealOptions,
     /// Extensions of recordings, lower case; of those that the vault knows.
     pub extensions: Vec<String>,
     /// How a path tells camera and start.
@@ -90,6 +93,7 @@ impl Options {
             key_environment: KeyEnvironment::default(),
             accepted_key: None,
             admission: AdmissionOptions::default(),
+            seal: SealOptions::default(),
             extensions: crate::vault::names::CLIP_EXTENSIONS.map(Into::into).into(),
             place: Place::default(),
             scan_every: Duration::from_mins(1),

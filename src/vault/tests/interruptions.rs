@@ -39,7 +39,7 @@ fn child_that_seals_a_clip() {
     let source = open_source(&folder, Path::new("clip.mp4"))
         .unwrap()
         .unwrap();
-    let sealed = seal(&source, &key(), IV).unwrap();
+    let sealed = seal(&source, &key(), IV, SealOptions::default()).unwrap();
     unlink_plaintext(&source, &sealed).unwrap();
 }
 
@@ -108,7 +108,7 @@ fn recover(yard: &Yard, plain: &[u8], at: &str) {
                 Pairing::Different { agree_bytes } => panic!("{at}: {agree_bytes} bytes agree"),
             }
         } else {
-            seal(&source, &key(), IV).unwrap()
+            seal(&source, &key(), IV, SealOptions::default()).unwrap()
         };
         assert_eq!(
             unlink_plaintext(&source, &sealed).unwrap(),

@@ -82,7 +82,13 @@ fn kill(house: &House, name: &str, bytes: &[u8], at: Killed) {
         Killed::WhileStreaming => return house.put(temp_name(name), &[9; 777]),
         Killed::AfterRename | Killed::AfterSealedEvent | Killed::AfterUnlink => {}
     }
-    let sealed = seal::seal(&source, &Key::from_bytes(KEY), [5; 16]).unwrap();
+    let sealed = seal::seal(
+        &source,
+        &Key::from_bytes(KEY),
+        [5; 16],
+        seal::SealOptions::default(),
+    )
+    .unwrap();
     if at == Killed::AfterRename {
         return;
     }
@@ -146,7 +152,13 @@ fn a_sealed_file_and_its_plaintext_without_any_row_are_compared_and_joined() {
     let source = admission::open_source(&folder, Path::new("clip.mp4"))
         .unwrap()
         .unwrap();
-    seal::seal(&source, &Key::from_bytes(KEY), [5; 16]).unwrap();
+    seal::seal(
+        &source,
+        &Key::from_bytes(KEY),
+        [5; 16],
+        seal::SealOptions::default(),
+    )
+    .unwrap();
     house.pass();
     house.assert_sealed_once("clip.mp4", "clip.vge", &driveway());
     assert_eq!(house.kinds(), ["recording.found", "recording.sealed"]);
@@ -160,7 +172,13 @@ fn put_foreign(house: &House, name: &str, plain: &[u8], key: [u8; 32]) {
     let source = admission::open_source(&folder, Path::new("x.mp4"))
         .unwrap()
         .unwrap();
-    seal::seal(&source, &Key::from_bytes(key), iv).unwrap();
+    seal::seal(
+        &source,
+        &Key::from_bytes(key),
+        iv,
+        seal::SealOptions::default(),
+    )
+    .unwrap();
     std::fs::copy(yard.path().join("x.vge"), house.rec(name)).unwrap();
 }
 
