@@ -79,11 +79,17 @@ impl House {
         std::fs::read(self.rec(name)).unwrap()
     }
 
+    /// The names in the folder but those of sidecars, which must have their file beside them.
     fn names(&self) -> Vec<String> {
-        let mut names: Vec<_> = std::fs::read_dir(self.rec(""))
+        let names = std::fs::read_dir(self.rec(""))
             .unwrap()
-            .map(|entry| printable_path(entry.unwrap().file_name().as_bytes()))
-            .collect();
+            .map(|entry| printable_path(entry.unwrap().file_name().as_bytes()));
+        let (sidecars, mut names): (Vec<_>, Vec<_>) =
+            names.partition(|name| name.ends_with(".vge.auth"));
+        for sidecar in sidecars {
+            let file = sidecar.strip_suffix(".auth").unwrap();
+            assert!(names.iter().any(|name| name == file), "{sidecar} alone");
+        }
         names.sort();
         names
     }

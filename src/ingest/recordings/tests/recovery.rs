@@ -277,7 +277,9 @@ fn a_plaintext_that_differs_from_its_sealed_copy_is_never_deleted() {
 fn a_plaintext_whose_sealed_copy_is_gone_is_sealed_anew() {
     let house = House::new();
     kill(&house, "clip.mp4", &driveway(), Killed::AfterSealedEvent);
-    std::fs::remove_file(house.rec("clip.vge")).unwrap();
+    for name in ["clip.vge", "clip.vge.auth"] {
+        std::fs::remove_file(house.rec(name)).unwrap();
+    }
     house.pass();
     assert_eq!(house.names(), ["clip.vge"]);
     assert!(house.opened("clip.vge", &KEY) == driveway());
