@@ -302,6 +302,27 @@ pub fn printable_path(path: &[u8]) -> String {
     printable
 }
 
+/// The path that [`printable_path`] wrote.
+pub fn path_of(printable: &str) -> std::path::PathBuf {
+    use std::os::unix::ffi::OsStringExt as _;
+    let mut bytes = Vec::with_capacity(printable.len());
+    let mut rest = printable.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let escaped = after
+            .get(..2)
+            .filter(|_| byte == b'%')
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(escaped.unwrap_or(byte));
+        rest = if escaped.is_some() {
+            &after[2..]
+        } else {
+            after
+        };
+    }
+    std::path::PathBuf::from(std::ffi::OsString::from_vec(bytes))
+}
+
 /// The last part of a path: what a `finished` message and a found file are joined by.
 pub fn file_key(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
@@ -310,6 +331,21 @@ pub fn file_key(path: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn printable_paths_lead_back_to_the_file() {
+        use std::os::unix::ffi::OsStrExt as _;
+        for path in [
+            b"cam/clip.vge".as_slice(),
+            b"50%.vge",
+            b"%41%",
+            b"a\n\xff\x00b%zz",
+            "Füchse 🦊.vge".as_bytes(),
+        ] {
+            let back = path_of(&printable_path(path));
+            assert_eq!(back.as_os_str().as_bytes(), path);
+        }
+    }
 
     #[test]
     fn odd_names_are_printable_and_none_is_lost() {

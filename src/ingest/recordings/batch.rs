@@ -24,21 +24,33 @@ const BATCH_MAX: usize = 64;
 const SMALL_BYTES: u64 = 1 << 20;
 
 impl Watcher {
-    /// Small files whose turn it is, if there are several and it is their turn.
-    pub(super) fn take_batch(&mut self, now: Instant) -> Vec<(PathBuf, Look)> {
+    /// The files whose turn it is: several small ones, or one; else when the next is due. The two
+    /// take turns, so that many small ones do not hold up a large one.
+    pub(super) fn take_work(
+        &mut self,
+        now: Instant,
+    ) -> Result<Vec<(PathBuf, Look)>, Option<Instant>> {
         self.batched = !self.batched && self.can_seal();
-        if !self.batched {
-            return Vec::new();
+        if self.batched {
+            let small = self.queue.take_small(now, BATCH_MAX, SMALL_BYTES);
+            if !small.is_empty() {
+                return Ok(small);
+            }
         }
-        self.queue.take_small(now, BATCH_MAX, SMALL_BYTES)
+        self.queue.take(now).map(|file| vec![file])
     }
 
     /// Does with each file what can be done.
-    pub(super) fn work_batch(
+    pub(super) fn work_all(
         &mut self,
-        files: Vec<(PathBuf, Look)>,
+        mut files: Vec<(PathBuf, Look)>,
         now: Instant,
     ) -> Result<(), Stop> {
+        if files.len() == 1
+            && let Some((path, look)) = files.pop()
+        {
+            return self.work(path, look, now);
+        }
         let began = Instant::now();
         let outcome = self.seal_batch(&files);
         let now = now + began.elapsed();

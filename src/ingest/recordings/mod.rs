@@ -283,10 +283,8 @@ impl Watcher {
             self.next_scan = now + self.options.scan_every;
             self.scan(now)
         } else {
-            let small = self.take_batch(now);
-            match self.queue.take(now) {
-                _ if !small.is_empty() => self.work_batch(small, now),
-                Ok((path, look)) => self.work(path, look, now),
+            match self.take_work(now) {
+                Ok(files) => self.work_all(files, now),
                 Err(_) if self.adoption_due && self.queue.is_idle() && self.can_seal() => {
                     self.adopt()
                 }
@@ -609,6 +607,12 @@ impl Drop for Farewell {
             health.trouble = Some("the watcher has ended by a fault of its own; restart".into());
         }
     }
+}
+
+/// Whether these first bytes of a file, [`HEAD_BYTES`](media::HEAD_BYTES) if there are so many, are
+/// those of a video.
+pub fn is_video(head: &[u8]) -> bool {
+    media::container(&head[..head.len().min(media::HEAD_BYTES)]).is_some()
 }
 
 /// A path as it stands in streams and tables.
