@@ -11,7 +11,7 @@ pub fn encode(bytes: &[u8]) -> String {
 }
 
 /// The `N` bytes that exactly `2 * N` hex digits of either case stand for.
-pub(super) fn decode<const N: usize>(text: impl AsRef<[u8]>) -> Option<[u8; N]> {
+pub fn decode<const N: usize>(text: impl AsRef<[u8]>) -> Option<[u8; N]> {
     let text = text.as_ref();
     if text.len() != 2 * N {
         return None;

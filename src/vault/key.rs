@@ -58,6 +58,12 @@ impl Key {
         KeyId(std::array::from_fn(|i| mac[i]))
     }
 
+    /// A second copy in memory, said aloud: each copy is one more to be wiped.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self::from_bytes(*self.bytes())
+    }
+
     pub(super) fn bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }

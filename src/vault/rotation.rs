@@ -253,7 +253,7 @@ impl<'a> Rotation<'a> {
             // Both were kept before the key file was replaced.
             self.plan.from = earlier.from;
             self.plan.to = earlier.to;
-            self.new = Key::from_bytes(*self.current.bytes());
+            self.new = self.current.duplicate();
         } else if let Some(new) = ring.load(&earlier.to)? {
             self.plan.to = earlier.to;
             self.new = new;
