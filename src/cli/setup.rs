@@ -268,7 +268,11 @@ pub(super) fn key_options(config: &Config) -> KeyOptions {
     }
 }
 
-fn recordings(config: &Config, folder: &Path) -> Result<Option<recordings::Options>, CliError> {
+/// How recordings are watched after this configuration; none if they are not.
+pub(super) fn recordings(
+    config: &Config,
+    folder: &Path,
+) -> Result<Option<recordings::Options>, CliError> {
     if !config.recordings.enabled {
         return Ok(None);
     }

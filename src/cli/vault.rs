@@ -1,5 +1,7 @@
 //! `nightjar vault`: keys, and single files sealed and unsealed by hand.
 
+mod keys;
+
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -19,6 +21,8 @@ use crate::vault::unseal::{UnsealError, open_sealed, unseal};
 #[command(before_help = "\
 Examples:
   nightjar vault keygen /etc/nightjar/secrets/storage.key
+  nightjar vault keys                          which keys there are, and what needs them
+  nightjar vault rotate                        a new key; old recordings stay open
   nightjar vault seal clip.mp4                 makes clip.vge, keeps clip.mp4
   nightjar vault seal --remove clip.mp4        removes clip.mp4 once clip.vge is proven
   nightjar vault unseal clip.vge -o clip.mp4
@@ -31,10 +35,20 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Act {
     /// Make a key and show its recovery sheet once
+    #[command(before_help = "\
+Examples:
+  nightjar vault keygen                                      where the configuration looks for it
+  nightjar vault keygen /etc/nightjar/secrets/storage.key
+
+A key is never overwritten. To replace one, see `nightjar vault rotate`.")]
     Keygen {
         /// The key file; must not exist [default: the configured one]
         path: Option<PathBuf>,
     },
+    /// Make another key the one that seals, and keep the earlier one
+    Rotate(keys::RotateArgs),
+    /// Which keys there are, where they are, and what needs them
+    Keys(keys::KeysArgs),
     /// Encrypt files beside themselves
     Seal {
         /// The files
@@ -67,6 +81,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
     }
     match &args.act {
         Act::Keygen { path } => keygen(path.as_deref(), context),
+        Act::Rotate(args) => keys::rotate(args, context),
+        Act::Keys(args) => keys::keys(args, context),
         Act::Seal {
             files,
             remove,

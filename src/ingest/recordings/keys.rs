@@ -10,10 +10,17 @@
 
 use std::time::Instant;
 
-use super::{Stop, TROUBLE_EVERY, Watcher};
+use super::{Stop, TROUBLE_EVERY, Watcher, media};
 use crate::event::system::Weight;
 use crate::vault::key::{self, Key, KeyId};
 use crate::vault::keyring::{Keyring, KeyringError};
+
+/// Whether these first bytes of a plaintext are those of a video or a picture, which is how a key is
+/// known to open a file that has no sidecar.
+pub fn is_known_content(head: &[u8]) -> bool {
+    const PICTURES: [&[u8]; 3] = [b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF"];
+    media::container(head).is_some() || PICTURES.iter().any(|magic| head.starts_with(magic))
+}
 
 impl Watcher {
     /// The key, unless there is trouble with it; a new trouble, or its end, is noted once.

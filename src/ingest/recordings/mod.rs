@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::hints::{Inlet, Outlet};
+pub use self::keys::is_known_content;
 use self::queue::{Look, Queue};
 use self::records::{Records, State};
 use self::reencryption::Reencryption;
