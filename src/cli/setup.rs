@@ -259,7 +259,20 @@ fn filter(text: &str) -> Result<TopicFilter, CliError> {
         .map_err(|error| CliError::new(Exit::Config, format!("mqtt.filters: {error}")))
 }
 
-fn recordings(config: &Config, folder: &Path) -> Result<Option<recordings::Options>, CliError> {
+/// Where this configuration keeps its keys.
+pub(super) fn key_options(config: &Config) -> KeyOptions {
+    KeyOptions {
+        key_file: config.vault.key_file.clone(),
+        keyring: config.vault.keyring.clone(),
+        ..KeyOptions::default()
+    }
+}
+
+/// How recordings are watched after this configuration; none if they are not.
+pub(super) fn recordings(
+    config: &Config,
+    folder: &Path,
+) -> Result<Option<recordings::Options>, CliError> {
     if !config.recordings.enabled {
         return Ok(None);
     }
@@ -274,10 +287,7 @@ fn recordings(config: &Config, folder: &Path) -> Result<Option<recordings::Optio
     Ok(Some(recordings::Options {
         folder: watched,
         database: folder.join(folder::DATABASE_FILE),
-        key: KeyOptions {
-            key_file: config.vault.key_file.clone(),
-            ..KeyOptions::default()
-        },
+        key: key_options(config),
         key_environment: KeyEnvironment::from_variables(|name| std::env::var_os(name)),
         admission: AdmissionOptions {
             reserve_bytes: settings.reserve.bytes(),

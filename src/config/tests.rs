@@ -714,6 +714,7 @@ scan_every = \"1m\"  # default
 
 [vault]
 key_file = \"/etc/nightjar/secrets/storage.key\"  # default
+# keyring is not set
 # accepted_key is not set
 verify_after_write = true  # default
 
@@ -797,7 +798,7 @@ fn the_schema_describes_every_key_and_knows_the_defaults() {
     let schema = schema();
     assert_eq!(schema["title"], "Nightjar configuration");
     assert_eq!(schema["additionalProperties"], false);
-    assert_eq!(keys().len(), 34);
+    assert_eq!(keys().len(), 35);
     for key in keys() {
         let place = key
             .path

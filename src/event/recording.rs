@@ -345,6 +345,8 @@ mod tests {
             let back = path_of(&printable_path(path));
             assert_eq!(back.as_os_str().as_bytes(), path);
         }
+        let nobodys = path_of("%4");
+        assert_eq!(nobodys.as_os_str(), "%4", "what nobody printed stays");
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub const CLIP_EXTENSIONS: [&str; 6] = ["mp4", "mkv", "mov", "avi", "ts", "webm"
 const AUTH_SUFFIX: &str = ".auth";
 
 const TEMP_PREFIX: &str = ".nightjar-seal-";
+const RESEAL_PREFIX: &str = ".nightjar-reseal-";
 const TEMP_SUFFIX: &str = ".tmp";
 const TEMP_AUTH_SUFFIX: &str = ".auth.tmp";
 
@@ -67,6 +68,30 @@ pub fn is_temp(name: &OsStr) -> bool {
     digits.is_some_and(|d| hex::decode::<DIGEST_BYTES>(d).is_some())
 }
 
+/// The digest of the sealed file's name in the name of a temp file that its re-encryption made.
+pub(super) fn reseal_digest(name: &OsStr) -> Option<[u8; DIGEST_BYTES]> {
+    let rest = name.as_bytes().strip_prefix(RESEAL_PREFIX.as_bytes())?;
+    let digits = rest
+        .strip_suffix(TEMP_AUTH_SUFFIX.as_bytes())
+        .or_else(|| rest.strip_suffix(TEMP_SUFFIX.as_bytes()))?;
+    hex::decode(digits)
+}
+
+/// Whether this is the name of a temp file that a re-encryption made.
+pub fn is_reseal(name: &OsStr) -> bool {
+    reseal_digest(name).is_some()
+}
+
+/// The names of the temp files that the sealed file `sealed` and its sidecar are encrypted anew
+/// into.
+pub(super) fn reseal_names(sealed: &OsStr) -> (OsString, OsString) {
+    let start = format!("{RESEAL_PREFIX}{}", hex::encode(&digest(sealed)));
+    (
+        format!("{start}{TEMP_SUFFIX}").into(),
+        format!("{start}{TEMP_AUTH_SUFFIX}").into(),
+    )
+}
+
 /// The names that the sealed copy of `clip` may get, in the order in which they are tried:
 /// `clip.vge`, `clip.mp4.vge`, and last a name with a digest of the original one, for names that
 /// would become too long or are both taken.
@@ -103,7 +128,7 @@ pub(super) fn temp_auth_name(clip: &OsStr) -> OsString {
     .into()
 }
 
-fn digest(name: &OsStr) -> [u8; DIGEST_BYTES] {
+pub(super) fn digest(name: &OsStr) -> [u8; DIGEST_BYTES] {
     let digest = Sha256::digest(name.as_bytes());
     std::array::from_fn(|i| digest[i])
 }
@@ -184,6 +209,18 @@ mod tests {
             assert!(is_auth(&auth) && auth.len() <= NAME_MAX_BYTES);
             assert!(temp_auth_name(&clip).len() <= NAME_MAX_BYTES);
         }
+    }
+
+    #[test]
+    fn the_temps_of_a_re_encryption_are_none_of_a_sealing() {
+        let sealed = os(b"clip.vge");
+        let (file, auth) = reseal_names(sealed);
+        for name in [&file, &auth] {
+            assert!(is_reseal(name) && !is_temp(name));
+            assert_eq!(reseal_digest(name), Some(digest(sealed)));
+        }
+        assert!(!is_reseal(&temp_name(sealed)));
+        assert!(!is_reseal(OsStr::new(".nightjar-reseal-zz.tmp")));
     }
 
     #[test]

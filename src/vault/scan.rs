@@ -49,6 +49,11 @@ pub enum Entry {
         /// Where it is.
         path: PathBuf,
     },
+    /// A temp file of a re-encryption, which may hold what the event log says is there by now.
+    Reseal {
+        /// Where it is.
+        path: PathBuf,
+    },
     /// Anything else.
     Ignored {
         /// Where it is.
@@ -115,6 +120,8 @@ pub struct Tally {
     pub sidecars: u64,
     /// Temp files.
     pub leftovers: u64,
+    /// Temp files of re-encryptions.
+    pub reseals: u64,
     /// Folders that were looked into, the recordings folder included.
     pub folders: u64,
     /// Names passed over.
@@ -128,6 +135,7 @@ impl Tally {
             Entry::Sealed { .. } => self.sealed += 1,
             Entry::Sidecar { .. } => self.sidecars += 1,
             Entry::Leftover { .. } => self.leftovers += 1,
+            Entry::Reseal { .. } => self.reseals += 1,
             Entry::Ignored { reason, .. } => *self.ignored.entry(*reason).or_default() += 1,
         }
     }
@@ -185,6 +193,9 @@ enum Found {
 fn examine(parent: &OwnedFd, name: &OsStr, path: PathBuf, depth: usize) -> Found {
     if names::is_temp(name) {
         return Found::Entry(Entry::Leftover { path });
+    }
+    if names::is_reseal(name) {
+        return Found::Entry(Entry::Reseal { path });
     }
     let ignored = |path, reason| Found::Entry(Entry::Ignored { path, reason });
     if name.as_bytes().starts_with(b".") {

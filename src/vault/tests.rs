@@ -831,6 +831,7 @@ fn a_scan_finds_everything_and_counts_what_it_passes_over() {
             clips: 5,
             sealed: 1,
             leftovers: 0,
+            reseals: 0,
             folders: 3,
             ignored: ignored.into()
         }

@@ -1,5 +1,6 @@
 //! `nightjar vault`: keys, and sealed files verified, sealed and unsealed by hand.
 
+mod keys;
 mod seal;
 mod unseal;
 mod verify;
@@ -15,6 +16,7 @@ use crate::base::ids;
 use crate::vault::admission::Refusal;
 use crate::vault::folder::Folder;
 use crate::vault::key::{self, Key, KeyEnvironment, KeyError, KeyOptions};
+use crate::vault::keyring::{KeyRing, Keyring};
 use crate::vault::reader::ReadError;
 
 /// Options of `vault`.
@@ -22,6 +24,8 @@ use crate::vault::reader::ReadError;
 #[command(before_help = "\
 Examples:
   nightjar vault keygen /etc/nightjar/secrets/storage.key
+  nightjar vault keys                          which keys there are, and what needs them
+  nightjar vault rotate                        a new key; old recordings stay open
   nightjar vault seal clip.mp4                 makes clip.vge, keeps clip.mp4
   nightjar vault seal --remove clip.mp4        removes clip.mp4 once clip.vge is proven
   nightjar vault unseal clip.vge -o clip.mp4
@@ -38,10 +42,20 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Act {
     /// Make a key and show its recovery sheet once
+    #[command(before_help = "\
+Examples:
+  nightjar vault keygen                                      where the configuration looks for it
+  nightjar vault keygen /etc/nightjar/secrets/storage.key
+
+A key is never overwritten. To replace one, see `nightjar vault rotate`.")]
     Keygen {
         /// The key file; must not exist [default: the configured one]
         path: Option<PathBuf>,
     },
+    /// Make another key the one that seals, and keep the earlier one
+    Rotate(keys::RotateArgs),
+    /// Which keys there are, where they are, and what needs them
+    Keys(keys::KeysArgs),
     /// Encrypt files beside themselves
     Seal(seal::Args),
     /// Decrypt a file, or a range of it, to stdout or a new file
@@ -59,6 +73,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
     }
     match &args.act {
         Act::Keygen { path } => keygen(path.as_deref(), context),
+        Act::Rotate(args) => keys::rotate(args, context),
+        Act::Keys(args) => keys::keys(args, context),
         Act::Seal(args) => seal::run(args, context),
         Act::Unseal(args) => unseal::run(args, context),
         Act::Verify(args) => verify::run(args, context),
@@ -82,22 +98,39 @@ fn keygen(path: Option<&Path>, context: &mut Context<'_>) -> Result<(), CliError
     Ok(())
 }
 
+/// The key that seals.
 fn find_key(key_file: Option<&Path>, context: &Context<'_>) -> Result<Key, CliError> {
-    let (key_file, environment) = match key_file {
-        // A key that is named is the one that is meant.
-        Some(path) => (path.to_owned(), KeyEnvironment::default()),
-        None => (
-            setup::load(context)?.config.vault.key_file,
-            KeyEnvironment::from_variables(|name| std::env::var_os(name)),
-        ),
-    };
-    let options = KeyOptions {
-        key_file,
-        ..KeyOptions::default()
-    };
+    let (options, environment) = key_places(key_file, context)?;
     key::find(&options, &environment)
         .map(|(key, _)| key)
         .map_err(key_error)
+}
+
+/// The key that seals, and those of the keyring.
+fn find_keys(key_file: Option<&Path>, context: &Context<'_>) -> Result<KeyRing, CliError> {
+    let current = find_key(key_file, context)?;
+    let (options, _) = key_places(key_file, context)?;
+    Ok(KeyRing::load(current, &Keyring::of(&options)))
+}
+
+fn key_places(
+    key_file: Option<&Path>,
+    context: &Context<'_>,
+) -> Result<(KeyOptions, KeyEnvironment), CliError> {
+    Ok(match key_file {
+        // A key that is named is the one that is meant.
+        Some(path) => (
+            KeyOptions {
+                key_file: path.to_owned(),
+                ..KeyOptions::default()
+            },
+            KeyEnvironment::default(),
+        ),
+        None => (
+            setup::key_options(&setup::load(context)?.config),
+            KeyEnvironment::from_variables(|name| std::env::var_os(name)),
+        ),
+    })
 }
 
 fn beneath(file: &Path) -> Result<(Folder, PathBuf), CliError> {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{beneath, find_key, read_error};
+use super::{beneath, find_keys, read_error};
 use crate::base::ids;
 use crate::cli::Context;
 use crate::cli::exit::{CliError, Exit};
@@ -55,9 +55,10 @@ impl FromStr for Range {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
-    let key = find_key(args.key_file.as_deref(), context)?;
+    let keys = find_keys(args.key_file.as_deref(), context)?;
     let (folder, name) = beneath(&args.file)?;
-    let mut reader = Reader::open(&folder, &name, &key, Expected::default()).map_err(read_error)?;
+    let mut reader =
+        Reader::open(&folder, &name, &keys, Expected::default()).map_err(read_error)?;
     let Some(path) = &args.output else {
         let told = pour(&mut reader, args.range, context.out);
         context.out.flush()?;

@@ -8,7 +8,7 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{beneath, find_key, fs_error};
+use super::{beneath, find_keys, fs_error};
 use crate::cli::decide::decide;
 use crate::cli::exit::{CliError, Exit};
 use crate::cli::term::{Ink, human_bytes, visible};
@@ -189,7 +189,7 @@ impl Outcome {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
-    let key = find_key(args.key_file.as_deref(), context)?;
+    let keys = find_keys(args.key_file.as_deref(), context)?;
     let targets = if args.all {
         recorded(context)?
     } else {
@@ -204,7 +204,7 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError
     let began = Instant::now();
     let mut outcomes = Vec::new();
     for target in targets {
-        let outcome = look(&target, &key, &|bytes| bar.inc(bytes))?;
+        let outcome = look(&target, &keys, &|bytes| bar.inc(bytes))?;
         outcomes.push((target, outcome));
     }
     bar.finish_and_clear();
@@ -228,7 +228,8 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError
         .count();
     if bad > 0 {
         context.out.flush()?;
-        let text = format!("{} not what was sealed", count(bad, "file"));
+        let verb = if bad == 1 { "is" } else { "are" };
+        let text = format!("{} {verb} not what was sealed", count(bad, "file"));
         return Err(CliError::new(Exit::ProblemsFound, text));
     }
     Ok(())

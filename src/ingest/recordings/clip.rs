@@ -192,7 +192,7 @@ impl Watcher {
             return Ok(Some(Verdict::AwaitsKey));
         };
         let sealed_under = row.key_id.as_deref().unwrap_or_default();
-        let reason = if key.id().to_string() == sealed_under {
+        let reason = if let Some(key) = self.key_named(sealed_under, &key) {
             match recovery::compare(source, &file, &key) {
                 Ok(Pairing::Same(sealed)) => {
                     return self.unlink(clip, source, &sealed, Some(row)).map(Some);

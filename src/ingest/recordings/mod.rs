@@ -18,6 +18,7 @@ mod keys;
 mod media;
 mod queue;
 mod records;
+mod reencryption;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,8 +32,11 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::hints::{Inlet, Outlet};
+pub use self::keys::is_known_content;
 use self::queue::{Look, Queue};
 use self::records::{Records, State};
+use self::reencryption::Reencryption;
+pub use self::reencryption::{ReencryptError, Tally as Reencrypted, reencrypt};
 use crate::base::clock::{Clock, UnixNanos};
 use crate::base::shutdown::Shutdown;
 use crate::base::telemetry::Telemetry;
@@ -42,7 +46,7 @@ use crate::event::system::{Noted, Weight};
 use crate::storage::StorageError;
 use crate::vault::admission::{self, AdmissionOptions};
 use crate::vault::folder::Folder;
-use crate::vault::key::{KeyEnvironment, KeyOptions};
+use crate::vault::key::{KeyEnvironment, KeyId, KeyOptions};
 use crate::vault::recovery;
 use crate::vault::scan::{Entry, IgnoreReason, Tally, scan};
 use crate::vault::seal::SealOptions;
@@ -141,6 +145,9 @@ pub struct Health {
     pub sealed: u64,
     /// Sealed files without a row that were taken over since the start.
     pub adopted: u64,
+    /// Files of recordings that are still to be encrypted anew under the current key.
+    #[serde(default)]
+    pub to_reencrypt: u64,
     /// What the last scan passed over, by reason.
     pub ignored: BTreeMap<String, u64>,
     /// When the last whole scan ended, Unix nanoseconds.
@@ -149,7 +156,7 @@ pub struct Health {
 
 /// Why a piece of work could not be brought to its end.
 #[derive(Debug, Error)]
-enum Stop {
+pub enum Stop {
     /// Nothing can be stored any more: the end.
     #[error(transparent)]
     Writer(#[from] WriterError),
@@ -175,11 +182,14 @@ pub struct Watcher {
     folder_trouble: Option<String>,
     key_trouble: Option<String>,
     key_checked_at: Option<Instant>,
+    /// The key that may seal although another one sealed the newest recording.
+    key_accepted: Option<KeyId>,
     database_trouble: Option<String>,
     records: Records,
     queue: Queue,
     next_scan: Instant,
     adoption_due: bool,
+    reencryption: Reencryption,
     /// Whether the last piece of work was many small files, so that a large one gets its turn.
     batched: bool,
     /// Sealed files that the next scan should find; another number asks for an adoption.
@@ -226,9 +236,11 @@ impl Watcher {
             folder_trouble: None,
             key_trouble: None,
             key_checked_at: None,
+            key_accepted: None,
             database_trouble: None,
             next_scan: Instant::now(),
             adoption_due: true,
+            reencryption: Reencryption::default(),
             batched: false,
             sealed_files: None,
             ignored: BTreeMap::new(),
@@ -287,6 +299,9 @@ impl Watcher {
                 Ok(files) => self.work_all(files, now),
                 Err(_) if self.adoption_due && self.queue.is_idle() && self.can_seal() => {
                     self.adopt()
+                }
+                Err(_) if self.is_reencryption_due() && self.queue.is_idle() && self.can_seal() => {
+                    self.reencrypt(now)
                 }
                 Err(due) => {
                     self.show_trouble();
@@ -406,7 +421,7 @@ impl Watcher {
             return Ok(());
         };
         let key_usable = self.key_trouble.is_none();
-        let mut leftovers = Vec::new();
+        let (mut leftovers, mut reseals) = (Vec::new(), Vec::new());
         let mut failure = None;
         let began = Instant::now();
         self.queue.begin_scan();
@@ -422,6 +437,7 @@ impl Watcher {
                 }
             }
             Entry::Leftover { path } if leftovers.len() < LEFTOVERS_MAX => leftovers.push(path),
+            Entry::Reseal { path } if reseals.len() < LEFTOVERS_MAX => reseals.push(path),
             _ => {}
         });
         if let Some(error) = failure {
@@ -437,7 +453,8 @@ impl Watcher {
                 tracing::warn!(%error, "a leftover of a sealing stays");
             }
         }
-        Ok(())
+        reencryption::settle(&folder, &mut self.records, &reseals)?;
+        self.plan_reencryption(now)
     }
 
     fn end_scan(&mut self, tally: &Tally) {

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::event::Event;
-use crate::event::recording::Found;
+use crate::event::recording::{Found, Part};
 use crate::event_log::read::EventReader;
 use crate::storage::sqlite::Database;
-use crate::storage::{Session, StorageError, first};
+use crate::storage::{Session, StorageError, all, first};
 use crate::values;
 use crate::vault::folder::Fingerprint;
+use crate::vault::hex;
 
 /// The newest row of one name.
 #[derive(Clone, Debug)]
@@ -67,6 +68,24 @@ pub(super) fn modified_at(fingerprint: &Fingerprint) -> i64 {
         .saturating_add(i64::from(nanos))
 }
 
+/// A sealed file that is to be encrypted anew.
+#[derive(Clone, Debug)]
+pub(super) struct Reencryptable {
+    /// The recording.
+    pub(super) id: i64,
+    pub(super) part: Part,
+    /// The recording's name, printable.
+    pub(super) name: String,
+    /// Where the file is, printable.
+    pub(super) file_path: String,
+    /// The key that opens it, hex.
+    pub(super) key_id: String,
+    /// Hash of its plaintext, hex.
+    pub(super) plain_sha256: Option<String>,
+    /// Tag of its sidecar, hex.
+    pub(super) header_tag: Option<String>,
+}
+
 /// A connection that is opened when it is needed, and again after it failed.
 #[derive(Debug)]
 pub(super) struct Records {
@@ -80,6 +99,11 @@ impl Records {
             path: path.to_owned(),
             database: None,
         }
+    }
+
+    /// The database's file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     fn ask<T>(
@@ -136,6 +160,131 @@ impl Records {
                 session,
                 "SELECT id FROM recordings WHERE file_path = ?1 AND state = 'sealed' LIMIT 1",
                 values![file_path],
+                |row| row.int(0),
+            )
+        })?;
+        Ok(found.is_some())
+    }
+
+    /// Up to `max` files of sealed recordings with ids after `after` that are to get the key
+    /// `current` (hex).
+    pub(super) fn reencryptable(
+        &mut self,
+        part: Part,
+        current: &str,
+        after: i64,
+        max: i64,
+    ) -> Result<Vec<Reencryptable>, StorageError> {
+        let sql = match part {
+            Part::Video => {
+                "SELECT id, original_name, file_path, key_id, plain_sha256, header_tag \
+                 FROM recordings WHERE state = 'sealed' AND id > ?2 AND key_id <> ?1 \
+                 AND integrity NOT IN ('tampered', 'missing') \
+                 AND key_id IN (SELECT key_id FROM vault_keys WHERE reencrypt = 1) \
+                 ORDER BY id LIMIT ?3"
+            }
+            Part::Thumbnail => {
+                "SELECT id, original_name, thumbnail_path, thumbnail_key_id, NULL, thumbnail_tag \
+                 FROM recordings WHERE state = 'sealed' AND id > ?2 AND thumbnail_key_id <> ?1 \
+                 AND thumbnail_path IS NOT NULL \
+                 AND thumbnail_key_id IN (SELECT key_id FROM vault_keys WHERE reencrypt = 1) \
+                 ORDER BY id LIMIT ?3"
+            }
+        };
+        self.ask(|session| {
+            all(session, sql, values![current, after, max], |row| {
+                let text = |column| Ok(row.opt_text(column)?.map(ToOwned::to_owned));
+                Ok(Reencryptable {
+                    id: row.int(0)?,
+                    part,
+                    name: row.text(1)?.to_owned(),
+                    file_path: row.text(2)?.to_owned(),
+                    key_id: row.text(3)?.to_owned(),
+                    plain_sha256: text(4)?,
+                    header_tag: text(5)?,
+                })
+            })
+        })
+    }
+
+    /// Number of files that are to be encrypted anew.
+    pub(super) fn pending_reencryption(&mut self) -> Result<u64, StorageError> {
+        let found = self.ask(|session| {
+            first(
+                session,
+                "SELECT (SELECT count(*) FROM recordings WHERE state = 'sealed' \
+                 AND integrity NOT IN ('tampered', 'missing') \
+                 AND key_id IN (SELECT key_id FROM vault_keys WHERE reencrypt = 1)) + \
+                 (SELECT count(*) FROM recordings WHERE state = 'sealed' \
+                 AND thumbnail_path IS NOT NULL \
+                 AND thumbnail_key_id IN (SELECT key_id FROM vault_keys WHERE reencrypt = 1)) \
+                 FROM (SELECT 1) WHERE EXISTS (SELECT 1 FROM vault_keys WHERE reencrypt = 1)",
+                &[],
+                |row| row.int(0),
+            )
+        })?;
+        Ok(found.unwrap_or(0) as u64)
+    }
+
+    /// The tag that the sidecar of the sealed file at this printable path should have.
+    pub(super) fn header_tag(&mut self, path: &str) -> Result<Option<[u8; 32]>, StorageError> {
+        let found = self.ask(|session| {
+            first(
+                session,
+                "SELECT CASE WHEN file_path = ?1 THEN header_tag ELSE thumbnail_tag END \
+                 FROM recordings WHERE (file_path = ?1 OR thumbnail_path = ?1) \
+                 AND state = 'sealed' ORDER BY id DESC LIMIT 1",
+                values![path],
+                |row| Ok(row.opt_text(0)?.and_then(hex::decode)),
+            )
+        })?;
+        Ok(found.flatten())
+    }
+
+    /// The printable paths of the sealed files that are recorded directly in a folder.
+    pub(super) fn sealed_in(&mut self, folder: &str) -> Result<Vec<String>, StorageError> {
+        let start = if folder.is_empty() {
+            String::new()
+        } else {
+            format!("{folder}/")
+        };
+        self.ask(|session| {
+            all(
+                session,
+                "SELECT path FROM (SELECT file_path AS path, state FROM recordings UNION ALL \
+                 SELECT thumbnail_path, state FROM recordings WHERE thumbnail_path IS NOT NULL) \
+                 WHERE state = 'sealed' AND substr(path, 1, length(?1)) = ?1 \
+                 AND instr(substr(path, length(?1) + 1), '/') = 0",
+                values![&start],
+                |row| Ok(row.text(0)?.to_owned()),
+            )
+        })
+    }
+
+    /// Whether a rotation retired the key (hex).
+    pub(super) fn is_retired(&mut self, key_id: &str) -> Result<bool, StorageError> {
+        let found = self.ask(|session| {
+            first(
+                session,
+                "SELECT 1 FROM vault_keys WHERE key_id = ?1 AND retired_at IS NOT NULL",
+                values![key_id],
+                |row| row.int(0),
+            )
+        })?;
+        Ok(found.is_some())
+    }
+
+    /// Whether a component of the box said exactly this before.
+    pub(super) fn was_noted(
+        &mut self,
+        component: &str,
+        message: &str,
+    ) -> Result<bool, StorageError> {
+        let found = self.ask(|session| {
+            first(
+                session,
+                "SELECT id FROM system_events WHERE component = ?1 AND message = ?2 LIMIT 1",
+                values![component, message],
                 |row| row.int(0),
             )
         })?;

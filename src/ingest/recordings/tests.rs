@@ -4,6 +4,7 @@ mod files;
 mod keys;
 mod media;
 mod recovery;
+mod rotation;
 mod running;
 
 use std::ffi::OsStr;

@@ -1,0 +1,668 @@
+//! `vault rotate` and `vault keys`: another key, and which keys there are.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::base::clock::rfc3339;
+use crate::base::ids;
+use crate::cli::decide::{decide, with_writer};
+use crate::cli::exit::{CliError, Exit};
+use crate::cli::grid::Grid;
+use crate::cli::term::{Ink, grouped};
+use crate::cli::when::local;
+use crate::cli::{Context, folder, setup};
+use crate::config::Config;
+use crate::event::NewEvent;
+use crate::event::vault::KeyRotated;
+use crate::ingest::control::{self, Ask};
+use crate::ingest::recordings::{self, ReencryptError, Stop};
+use crate::storage::{Session, StorageError, all, first};
+use crate::values;
+use crate::vault::folder::Folder;
+use crate::vault::key::{self, Key, KeyEnvironment, KeyError, KeyId, KeySource, NotAKeyId};
+use crate::vault::keyring::{KeyRing, Keyring, KeyringError};
+use crate::vault::rotation::{self, Due, Plan, Rotation, RotationError, Wish};
+use crate::vault::scan::{Entry, scan};
+use crate::vault::sidecar;
+use crate::vault::unseal::{open_sealed, unseal};
+
+/// Bytes from which a container of video is known.
+const HEAD_BYTES: usize = 512;
+
+/// Options of `vault rotate`.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  nightjar vault rotate                a new key; old recordings keep theirs and stay open
+  nightjar vault rotate --reencrypt    and old recordings are encrypted anew under it
+  nightjar vault rotate --finish       finish what a crash cut short, without another key
+
+The key until now goes into the keyring. Cut short at any moment, nothing is lost: the next
+`nightjar vault rotate` goes on where it stopped, and shows the recovery sheet again.")]
+pub(super) struct RotateArgs {
+    /// Also encrypt the recordings of earlier keys anew under the new one
+    #[arg(long)]
+    reencrypt: bool,
+    /// Only finish what was begun; makes no new key
+    #[arg(long, conflicts_with = "reencrypt")]
+    finish: bool,
+}
+
+/// Options of `vault keys`.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  nightjar vault keys                            which keys there are, and what needs them
+  nightjar vault keys --json
+  nightjar vault keys --drop a8cc6e3c1c993f1e    delete a key that nothing needs any more")]
+pub(super) struct KeysArgs {
+    /// Delete this key from the keyring; refused while anything needs it
+    #[arg(long, value_name = "ID")]
+    drop: Option<String>,
+    /// One JSON object
+    #[arg(long, conflicts_with = "drop")]
+    json: bool,
+}
+
+/// Runs `vault rotate`.
+pub(super) fn rotate(args: &RotateArgs, context: &mut Context<'_>) -> Result<(), CliError> {
+    let config = setup::load(context)?.config;
+    let options = setup::key_options(&config);
+    let ring = Keyring::of(&options);
+    let wish = Wish {
+        reencrypt: args.reencrypt,
+        only_finish: args.finish,
+    };
+    let rotation = Rotation::begin(&options, &environment(), &ring, ids::random(), wish);
+    let reencrypts = match rotation.map_err(rotation_error)? {
+        Some(rotation) => carry_out(rotation, &ring, context)?,
+        None => {
+            context.note("no rotation was cut short");
+            true
+        }
+    };
+    if reencrypts {
+        reencrypt(&config, context)?;
+    }
+    Ok(())
+}
+
+/// Takes the steps of a rotation; returns whether recordings are to be encrypted anew.
+fn carry_out(
+    mut rotation: Rotation<'_>,
+    ring: &Keyring,
+    context: &mut Context<'_>,
+) -> Result<bool, CliError> {
+    let Plan {
+        from,
+        to,
+        reencrypt,
+    } = rotation.plan();
+    if rotation.is_resumed() {
+        context.note(&format!(
+            "finishing the rotation from {from} to {to} that was cut short"
+        ));
+    }
+    loop {
+        match rotation.advance().map_err(rotation_error)? {
+            Due::Nothing => {}
+            Due::Show(sheet) => setup::show_sheet(context, sheet.reveal())?,
+            Due::Record(plan) => record(plan, context)?,
+            Due::End => break,
+        }
+    }
+    writeln!(
+        context.out,
+        "rotated: recordings are sealed under {to} from now on\n{from} is kept in {}",
+        ring.path().display()
+    )?;
+    context.out.flush()?;
+    Ok(reencrypt)
+}
+
+/// Records the rotation, unless a run that was cut short did.
+fn record(plan: Plan, context: &Context<'_>) -> Result<(), CliError> {
+    if is_recorded(plan, context)? {
+        return Ok(());
+    }
+    let event = KeyRotated {
+        from: plan.from.0.to_vec(),
+        to: plan.to.0.to_vec(),
+        reencrypt: plan.reencrypt,
+    };
+    let event = NewEvent::own(context.clock.now(), "vault/keys", event);
+    decide(context, vec![event]).map_err(|error| {
+        error.context(
+            "the key is rotated, but not recorded yet; run `nightjar vault rotate --finish`",
+        )
+    })
+}
+
+fn is_recorded(plan: Plan, context: &Context<'_>) -> Result<bool, CliError> {
+    if !context.folder.join(folder::DATABASE_FILE).exists() {
+        return Ok(false);
+    }
+    let mut database = folder::open_reader(&context.folder)?;
+    let found = first(
+        &mut database.snapshot()?,
+        "SELECT 1 FROM vault_keys a JOIN vault_keys b ON b.key_id = ?2 AND b.retired_at IS NULL \
+         WHERE a.key_id = ?1 AND a.retired_at IS NOT NULL AND a.reencrypt >= ?3",
+        values![
+            &plan.from.to_string(),
+            &plan.to.to_string(),
+            i64::from(plan.reencrypt)
+        ],
+        |row| row.int(0),
+    );
+    match found {
+        Ok(found) => Ok(found.is_some()),
+        // A database of an earlier release, which the writer brings up to date.
+        Err(StorageError::Sql(_)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Encrypts anew what is marked for it, or says that the daemon does.
+fn reencrypt(config: &Config, context: &mut Context<'_>) -> Result<(), CliError> {
+    let daemon = control::ask(&context.folder, Ask::Status, &mut |_| Ok(()));
+    if matches!(daemon, Ok(Some(_))) {
+        writeln!(
+            context.out,
+            "the daemon encrypts earlier recordings anew when it has time; `nightjar vault keys` \
+             shows what is left"
+        )?;
+        return Ok(());
+    }
+    let Some(options) = setup::recordings(config, &context.folder)? else {
+        context.note("recordings are not enabled, so none is encrypted anew");
+        return Ok(());
+    };
+    let (current, _) = key::find(&options.key, &environment()).map_err(key_error)?;
+    let bar = Bar::new(context);
+    let clock = context.clock.clone();
+    let shutdown = context.shutdown.clone();
+    let tally = with_writer(context, |writer| {
+        bar.begin(pending(context)?);
+        recordings::reencrypt(&options, current, writer, &clock, &mut |tally| {
+            bar.show(tally.done + tally.left);
+            !shutdown.is_stopped()
+        })
+        .map_err(reencrypt_error)
+    });
+    bar.end();
+    let tally = tally?;
+    writeln!(
+        context.out,
+        "{} files encrypted anew",
+        grouped(tally.done as i64)
+    )?;
+    if tally.left > 0 {
+        context.out.flush()?;
+        let text = format!(
+            "{} files could not be encrypted anew and are as they were; `nightjar tail --level \
+             alert` says why",
+            tally.left
+        );
+        return Err(CliError::new(Exit::ProblemsFound, text));
+    }
+    Ok(())
+}
+
+fn pending(context: &Context<'_>) -> Result<u64, CliError> {
+    let mut database = folder::open_reader(&context.folder)?;
+    let needs = needs(&mut database.snapshot()?)?;
+    Ok(needs
+        .values()
+        .filter(|need| need.reencrypt)
+        .map(|need| need.files as u64)
+        .sum())
+}
+
+/// A progress bar on stderr, where stderr is a terminal.
+struct Bar(ProgressBar);
+
+impl Bar {
+    fn new(context: &Context<'_>) -> Self {
+        let target = if context.screen.live {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let style = ProgressStyle::with_template(
+            "encrypting anew {bar:30} {human_pos} of {human_len} files, {eta} left",
+        )
+        .expect("the template is right");
+        Self(ProgressBar::with_draw_target(None, target).with_style(style))
+    }
+
+    fn begin(&self, files: u64) {
+        self.0.set_length(files);
+    }
+
+    fn show(&self, files: u64) {
+        self.0.set_position(files);
+    }
+
+    fn end(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// What the database says of a key.
+#[derive(Debug, Default)]
+struct Need {
+    /// Unix nanoseconds; none for keys from before the first rotation.
+    since: Option<i64>,
+    is_retired: bool,
+    reencrypt: bool,
+    /// Recordings that are sealed under it.
+    recordings: i64,
+    /// The same with their thumbnails.
+    files: i64,
+}
+
+fn needs(session: &mut dyn Session) -> Result<BTreeMap<String, Need>, StorageError> {
+    let mut needs = BTreeMap::<String, Need>::new();
+    let keys = all(
+        session,
+        "SELECT key_id, since, retired_at, reencrypt FROM vault_keys",
+        &[],
+        |row| {
+            let need = Need {
+                since: Some(row.int(1)?).filter(|since| *since > 0),
+                is_retired: row.opt_int(2)?.is_some(),
+                reencrypt: row.int(3)? == 1,
+                ..Need::default()
+            };
+            Ok((row.text(0)?.to_owned(), need))
+        },
+    )?;
+    needs.extend(keys);
+    let counts = all(
+        session,
+        "SELECT key_id, sum(video), count(*) FROM (\
+         SELECT key_id, 1 AS video FROM recordings WHERE state = 'sealed' AND key_id <> '' \
+         UNION ALL SELECT thumbnail_key_id, 0 FROM recordings \
+         WHERE state = 'sealed' AND thumbnail_key_id <> '') GROUP BY key_id",
+        &[],
+        |row| Ok((row.text(0)?.to_owned(), row.int(1)?, row.int(2)?)),
+    )?;
+    for (id, recordings, files) in counts {
+        let need = needs.entry(id).or_default();
+        (need.recordings, need.files) = (recordings, files);
+    }
+    Ok(needs)
+}
+
+/// One line of `vault keys`.
+#[derive(Debug)]
+struct Line {
+    id: String,
+    places: Vec<&'static str>,
+    state: &'static str,
+    need: Need,
+    problem: Option<String>,
+}
+
+/// All that `vault keys` shows.
+struct Keys {
+    lines: Vec<Line>,
+    ring: Keyring,
+    unfinished: Option<Plan>,
+    problems: Vec<String>,
+}
+
+/// Runs `vault keys`.
+pub(super) fn keys(args: &KeysArgs, context: &mut Context<'_>) -> Result<(), CliError> {
+    if let Some(id) = &args.drop {
+        let id = id
+            .parse()
+            .map_err(|error: NotAKeyId| CliError::new(Exit::Usage, format!("{id}: {error}")))?;
+        return drop_key(id, context);
+    }
+    let keys = gather(context)?;
+    if args.json {
+        show_json(&keys, context)?;
+    } else {
+        show(&keys, context)?;
+    }
+    context.out.flush()?;
+    for problem in &keys.problems {
+        context.note(problem);
+    }
+    if let Some(Plan { from, to, .. }) = keys.unfinished {
+        context.note(&format!(
+            "the rotation from {from} to {to} was cut short; `nightjar vault rotate --finish` \
+             finishes it"
+        ));
+    }
+    Ok(())
+}
+
+fn gather(context: &Context<'_>) -> Result<Keys, CliError> {
+    let config = setup::load(context)?.config;
+    let options = setup::key_options(&config);
+    let ring = Keyring::of(&options);
+    let mut problems = Vec::new();
+    let mut needs = if context.folder.join(folder::DATABASE_FILE).exists() {
+        let mut database = folder::open_reader(&context.folder)?;
+        needs(&mut database.snapshot()?)?
+    } else {
+        BTreeMap::new()
+    };
+    let mut places = BTreeMap::<String, Vec<&'static str>>::new();
+    let mut unfit = BTreeMap::<String, String>::new();
+    let mut current = None;
+    match key::find(&options, &environment()) {
+        Ok((key, source)) => {
+            let place = match source {
+                KeySource::Credential(_) => "credential",
+                KeySource::KeyFile(_) => "key file",
+                KeySource::Environment => "environment",
+            };
+            let id = key.id().to_string();
+            places.entry(id.clone()).or_default().push(place);
+            current = Some(id);
+            let keys = KeyRing::load(key, &ring);
+            for id in keys.kept() {
+                places.entry(id.to_string()).or_default().push("keyring");
+            }
+            for (id, error) in keys.unfit_ones() {
+                unfit.insert(id.to_string(), error.to_string());
+            }
+            problems.extend(keys.trouble().map(ToString::to_string));
+        }
+        Err(error) => {
+            problems.push(error.to_string());
+            match ring.ids() {
+                Ok(ids) => {
+                    for id in ids {
+                        match ring.load(&id) {
+                            Ok(_) => places.entry(id.to_string()).or_default().push("keyring"),
+                            Err(error) => {
+                                unfit.insert(id.to_string(), error.to_string());
+                            }
+                        }
+                    }
+                }
+                Err(error) => problems.push(error.to_string()),
+            }
+        }
+    }
+    problems.extend(unfit.values().cloned());
+    let mut ids: Vec<String> = needs
+        .iter()
+        // A key that nothing needs and that is nowhere is history.
+        .filter(|(_, need)| need.files > 0)
+        .map(|(id, _)| id.clone())
+        .chain(places.keys().cloned())
+        .chain(unfit.keys().cloned())
+        .collect();
+    ids.sort();
+    ids.dedup();
+    let mut lines: Vec<Line> = ids
+        .into_iter()
+        .map(|id| {
+            let places = places.remove(&id).unwrap_or_default();
+            let need = needs.remove(&id).unwrap_or_default();
+            let problem = unfit.remove(&id);
+            let state = if current.as_ref() == Some(&id) {
+                "current"
+            } else if !places.is_empty() {
+                "retired"
+            } else if problem.is_some() {
+                "unfit"
+            } else {
+                "missing"
+            };
+            Line {
+                id,
+                places,
+                state,
+                need,
+                problem,
+            }
+        })
+        .collect();
+    // The current one first, then the newest.
+    lines.sort_by_key(|line| (line.state != "current", -line.need.since.unwrap_or(0)));
+    let unfinished = rotation::unfinished(&ring).unwrap_or_else(|error| {
+        problems.push(error.to_string());
+        None
+    });
+    Ok(Keys {
+        lines,
+        ring,
+        unfinished,
+        problems,
+    })
+}
+
+fn show(keys: &Keys, context: &mut Context<'_>) -> Result<(), CliError> {
+    let mut grid = Grid::new(context.screen);
+    let names = ["key", "where", "since", "recordings", "state"];
+    grid.head(names.map(String::from).into());
+    grid.align_right(3);
+    for line in &keys.lines {
+        let state = if line.need.reencrypt && line.need.files > 0 {
+            format!(
+                "{}; {} files to encrypt anew",
+                line.state,
+                grouped(line.need.files)
+            )
+        } else {
+            line.state.to_owned()
+        };
+        let ink = match line.state {
+            "current" => Ink::Good,
+            "missing" | "unfit" => Ink::Bad,
+            _ => Ink::Plain,
+        };
+        let places = if line.places.is_empty() {
+            "–".to_owned()
+        } else {
+            line.places.join(", ")
+        };
+        let since = line.need.since;
+        let cells = vec![
+            line.id.clone(),
+            places,
+            since.map_or_else(|| "–".into(), |at| local(at, &context.zone)),
+            grouped(line.need.recordings),
+            state,
+        ];
+        grid.row_in(cells, ink);
+    }
+    if keys.lines.is_empty() {
+        writeln!(context.out, "no keys")?;
+    } else {
+        grid.write(context.out)?;
+    }
+    Ok(())
+}
+
+fn show_json(keys: &Keys, context: &mut Context<'_>) -> Result<(), CliError> {
+    let lines: Vec<_> = keys
+        .lines
+        .iter()
+        .map(|line| {
+            serde_json::json!({
+                "key_id": line.id,
+                "places": line.places,
+                "state": line.state,
+                "since": line.need.since.map(rfc3339),
+                "is_retired": line.need.is_retired,
+                "recordings": line.need.recordings,
+                "files": line.need.files,
+                "to_reencrypt": if line.need.reencrypt { line.need.files } else { 0 },
+                "problem": line.problem,
+            })
+        })
+        .collect();
+    let object = serde_json::json!({
+        "keyring": keys.ring.path(),
+        "keys": lines,
+        "unfinished_rotation": keys.unfinished,
+    });
+    writeln!(context.out, "{object:#}")?;
+    Ok(())
+}
+
+fn drop_key(id: KeyId, context: &mut Context<'_>) -> Result<(), CliError> {
+    let config = setup::load(context)?.config;
+    let options = setup::key_options(&config);
+    let ring = Keyring::of(&options);
+    let refuse = |reason: &str| CliError::new(Exit::BadData, format!("{id} stays: {reason}"));
+    let (current, _) = key::find(&options, &environment()).map_err(key_error)?;
+    if current.id() == id {
+        return Err(refuse("it is the key that recordings are sealed under now"));
+    }
+    if rotation::unfinished(&ring)
+        .map_err(rotation_error)?
+        .is_some()
+    {
+        return Err(refuse(
+            "a rotation was cut short; finish it first with `nightjar vault rotate --finish`",
+        ));
+    }
+    if !ring.ids().map_err(keyring_error)?.contains(&id) {
+        let text = format!("{} has no key {id}", ring.path().display());
+        return Err(CliError::new(Exit::NoInput, text));
+    }
+    // Nothing but the database knows of files that are elsewhere for the moment.
+    let mut database = folder::open_reader(&context.folder)?;
+    let needs = needs(&mut database.snapshot()?)?;
+    let rows = needs.get(&id.to_string()).map_or(0, |need| need.files);
+    if rows > 0 {
+        let text = format!(
+            "{} recorded files are sealed under it; `nightjar vault rotate --reencrypt` seals them \
+             under another key",
+            grouped(rows)
+        );
+        return Err(refuse(&text));
+    }
+    let key = ring.load(&id).map_err(keyring_error)?;
+    let (count, example) = files_under(&config, id, key.as_ref())?;
+    if let Some(example) = example {
+        let text = format!(
+            "{} files in the recordings folder are sealed under it, though no row says so: {example}",
+            grouped(count)
+        );
+        return Err(refuse(&text));
+    }
+    let locked = ring.lock().map_err(keyring_error)?;
+    locked.remove(&id).map_err(keyring_error)?;
+    writeln!(
+        context.out,
+        "deleted {}; nothing in the database or the recordings folder needs it",
+        ring.file(&id).display()
+    )?;
+    Ok(())
+}
+
+/// How many sealed files of the recordings folder need a key, and the first of them.
+fn files_under(
+    config: &Config,
+    id: KeyId,
+    key: Option<&Key>,
+) -> Result<(i64, Option<String>), CliError> {
+    let path = config.recordings_folder();
+    if !path.exists() {
+        let text = format!(
+            "{} is not there, so it is not known what needs the key; mount it and try again",
+            path.display()
+        );
+        return Err(CliError::new(Exit::NoInput, text));
+    }
+    let folder = Folder::open(&path).map_err(super::fs_error)?;
+    let (mut count, mut example) = (0, None);
+    scan(&folder, &mut |entry| {
+        let Entry::Sealed { path, .. } = entry else {
+            return;
+        };
+        let Ok(Ok(file)) = open_sealed(&folder, &path) else {
+            return;
+        };
+        let needs_it = match (sidecar::key_of(&file), key) {
+            (Some(named), _) => named == id,
+            // Without a sidecar, what comes out of it has to tell.
+            (None, Some(key)) => {
+                let mut head = Head(Vec::with_capacity(HEAD_BYTES));
+                // Ends in an error once the head is full, which is what is wanted.
+                let _ = unseal(&file, key, &mut head);
+                recordings::is_known_content(&head.0)
+            }
+            (None, None) => false,
+        };
+        if needs_it {
+            count += 1;
+            example.get_or_insert_with(|| folder.shown(&path).display().to_string());
+        }
+    })
+    .map_err(super::fs_error)?;
+    Ok((count, example))
+}
+
+/// Takes the first bytes and no more.
+struct Head(Vec<u8>);
+
+impl Write for Head {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let room = HEAD_BYTES - self.0.len();
+        if room == 0 {
+            return Err(std::io::ErrorKind::WriteZero.into());
+        }
+        let taken = bytes.len().min(room);
+        self.0.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn environment() -> KeyEnvironment {
+    KeyEnvironment::from_variables(|name| std::env::var_os(name))
+}
+
+fn key_error(error: KeyError) -> CliError {
+    super::key_error(error)
+}
+
+fn keyring_error(error: KeyringError) -> CliError {
+    match error {
+        KeyringError::Key(error) => key_error(error),
+        KeyringError::System(error) => super::fs_error(error),
+        KeyringError::Busy { .. } => CliError::new(Exit::Locked, error.to_string()),
+        KeyringError::OtherKey { .. } => CliError::new(Exit::BadData, error.to_string()),
+        KeyringError::OpenToOthers { .. }
+        | KeyringError::ForeignOwner { .. }
+        | KeyringError::NotFolder { .. } => CliError::new(Exit::Forbidden, error.to_string()),
+    }
+}
+
+fn rotation_error(error: RotationError) -> CliError {
+    match error {
+        RotationError::Key(error) => key_error(error),
+        RotationError::Keyring(error) => keyring_error(error),
+        RotationError::System(error) => super::fs_error(error),
+        RotationError::Credential { .. } | RotationError::Environment { .. } => {
+            CliError::new(Exit::Config, error.to_string())
+        }
+        RotationError::Folder { .. } => CliError::new(Exit::Forbidden, error.to_string()),
+        RotationError::OtherPlan { .. } | RotationError::Plan { .. } => {
+            CliError::new(Exit::BadData, error.to_string())
+        }
+    }
+}
+
+fn reencrypt_error(error: ReencryptError) -> CliError {
+    match error {
+        ReencryptError::Stop(Stop::Storage(error)) => error.into(),
+        ReencryptError::Stop(Stop::Writer(error)) => error.into(),
+        ReencryptError::Folder(error) => super::fs_error(error),
+    }
+}
