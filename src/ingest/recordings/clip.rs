@@ -16,7 +16,7 @@ use std::path::Path;
 
 use super::queue::Look;
 use super::records::{Row, State, modified_at};
-use super::{Stop, Watcher, media, printable};
+use super::{Stop, Watcher, media, printable, thumbnail};
 use crate::base::ids;
 use crate::event::recording::{Failed, Found, Media, Sealed};
 use crate::event::{Event, NewEvent};
@@ -69,6 +69,9 @@ impl Watcher {
         let Some(folder) = self.folder.clone() else {
             return Ok(Verdict::Again);
         };
+        if thumbnail::is_picture(path) {
+            return self.judge_picture(&folder, path, look);
+        }
         let clip = Clip {
             path,
             name: printable(path),
@@ -150,6 +153,7 @@ impl Watcher {
         self.store(self.about(clip, event).caused_by(found_at))?;
         self.telemetry.recordings_sealed.add_one();
         self.show(|health| health.sealed += 1);
+        self.see_pictures(clip.path);
         self.unlink(clip, source, &sealed, None)
     }
 
@@ -359,7 +363,7 @@ impl Watcher {
 }
 
 /// The paths that the sealed copy of `clip` may have.
-fn beside(clip: &Path) -> impl Iterator<Item = std::path::PathBuf> {
+pub(super) fn beside(clip: &Path) -> impl Iterator<Item = std::path::PathBuf> {
     let names = clip
         .file_name()
         .map(names::sealed_names)

@@ -17,6 +17,7 @@ mod keys;
 mod media;
 mod queue;
 mod records;
+mod thumbnail;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,6 +33,7 @@ use thiserror::Error;
 use self::hints::{Inlet, Outlet};
 use self::queue::{Look, Queue};
 use self::records::{Records, State};
+use self::thumbnail::Wanted;
 use crate::base::clock::{Clock, UnixNanos};
 use crate::base::shutdown::Shutdown;
 use crate::base::telemetry::Telemetry;
@@ -380,7 +382,7 @@ impl Watcher {
         let Ok(relative) = path.strip_prefix(&self.options.folder) else {
             return;
         };
-        if !self.takes(relative) {
+        if !self.takes(relative) && !thumbnail::is_picture(relative) {
             return;
         }
         // What cannot be opened is for the scan to judge.
@@ -397,7 +399,7 @@ impl Watcher {
             return Ok(());
         };
         let key_usable = self.key_trouble.is_none();
-        let mut leftovers = Vec::new();
+        let (mut leftovers, mut spare_pictures) = (Vec::new(), 0);
         let mut failure = None;
         let began = Instant::now();
         self.queue.begin_scan();
@@ -412,6 +414,15 @@ impl Watcher {
                     Err(error) => failure = Some(error),
                 }
             }
+            Entry::Picture { path, fingerprint } => match self.wants(&path) {
+                Ok(Wanted::Now) => {
+                    let seen_at = now + began.elapsed();
+                    self.queue.see(&path, fingerprint, seen_at, key_usable);
+                }
+                Ok(Wanted::Later) => {}
+                Ok(Wanted::Never) => spare_pictures += 1,
+                Err(error) => failure = Some(error),
+            },
             Entry::Leftover { path } if leftovers.len() < LEFTOVERS_MAX => leftovers.push(path),
             _ => {}
         });
@@ -419,7 +430,13 @@ impl Watcher {
             return Err(error.into());
         }
         match scanned {
-            Ok(tally) => self.end_scan(&tally),
+            Ok(mut tally) => {
+                if spare_pictures > 0 {
+                    let spare = IgnoreReason::SparePicture;
+                    tally.ignored.insert(spare, spare_pictures);
+                }
+                self.end_scan(&tally);
+            }
             Err(error) => return self.note_folder(Some(error.to_string())),
         }
         // Nothing is being sealed while this thread is here, so these are nobody's.
