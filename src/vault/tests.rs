@@ -813,6 +813,7 @@ fn a_scan_finds_everything_and_counts_what_it_passes_over() {
     assert_eq!(
         tally,
         Tally {
+            pictures: 0,
             sidecars: 0,
             clips: 5,
             sealed: 1,
