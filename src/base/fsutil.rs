@@ -38,6 +38,16 @@ impl FsError {
         }
     }
 
+    /// The same once more: one failure may concern many files.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let source = match self.source.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => self.source.kind().into(),
+        };
+        Self::new(self.action, &self.path, source)
+    }
+
     /// The kind of the system's reason, e.g. `AlreadyExists`.
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()

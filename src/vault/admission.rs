@@ -191,10 +191,21 @@ pub fn admit(
         Ok(source) => source,
         Err(refusal) => return Ok(Admission::Refused(refusal)),
     };
+    let writer = writers::writer_of(&source.place.name, &source.fingerprint);
+    judge(source, earlier, writer, options)
+}
+
+/// The rest of [`admit`], once it is known who writes the file.
+pub(super) fn judge(
+    source: Source,
+    earlier: Option<&Fingerprint>,
+    writer: Option<u32>,
+    options: &AdmissionOptions,
+) -> Result<Admission, FsError> {
     let fingerprint = source.fingerprint;
     let refused = if earlier != Some(&fingerprint) {
         Some(Refusal::NotSettled)
-    } else if let Some(pid) = writers::writer_of(&source.place.name, &fingerprint) {
+    } else if let Some(pid) = writer {
         Some(Refusal::OpenForWriting { pid })
     } else if fingerprint.size_bytes == 0 {
         return Ok(Admission::Empty(fingerprint));

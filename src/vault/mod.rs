@@ -14,6 +14,7 @@ pub mod cipher;
 pub mod folder;
 pub mod hex;
 pub mod key;
+pub mod many;
 pub mod names;
 mod pipeline;
 pub mod reader;

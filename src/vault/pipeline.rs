@@ -277,7 +277,7 @@ pub(super) fn write_all(temp: &TempFiles, bytes: &[u8]) -> Result<(), StreamErro
     let fail = |e: Errno| StreamError::Temp("write", e.into());
     let mut done = 0;
     while done < bytes.len() {
-        match rustix::io::pwrite(&temp.writer, &bytes[done..], done as u64) {
+        match rustix::io::write(&temp.writer, &bytes[done..]) {
             Ok(0) => return Err(fail(Errno::IO)),
             Ok(count) => done += count,
             Err(Errno::INTR) => {}

@@ -216,6 +216,26 @@ pub enum UnlinkError {
 /// file could be renamed over the name; there is no call that deletes by inode, so the gap is a few
 /// microseconds and not zero.
 pub fn unlink_plaintext(source: &Source, sealed: &Sealed) -> Result<Unlinked, UnlinkError> {
+    let writer = writers::writer_of(&source.place.name, &source.fingerprint);
+    let unlinked = unlink_unsynced(source, sealed, writer)?;
+    if unlinked == Unlinked::Done {
+        sync_deletion(source)?;
+    }
+    Ok(unlinked)
+}
+
+/// Makes deletions beside `source` durable.
+pub(super) fn sync_deletion(source: &Source) -> Result<(), FsError> {
+    let place = &source.place;
+    fsutil::fsync_dir_fd(&place.parent).map_err(|e| place.error("make durable the deletion of", e))
+}
+
+/// [`unlink_plaintext`] without its last step, once it is known who writes the plaintext.
+pub(super) fn unlink_unsynced(
+    source: &Source,
+    sealed: &Sealed,
+    writer: Option<u32>,
+) -> Result<Unlinked, UnlinkError> {
     let place = &source.place;
     let path = || place.shown.clone();
     if sealed.source != source.fingerprint || sealed.path.parent() != place.relative.parent() {
@@ -231,7 +251,7 @@ pub fn unlink_plaintext(source: &Source, sealed: &Sealed) -> Result<Unlinked, Un
     if !is_there {
         return Err(UnlinkError::SealedGone { path: path() });
     }
-    if let Some(pid) = writers::writer_of(&place.name, &source.fingerprint) {
+    if let Some(pid) = writer {
         return Err(UnlinkError::OpenForWriting { path: path(), pid });
     }
     match place.stat() {
@@ -245,8 +265,6 @@ pub fn unlink_plaintext(source: &Source, sealed: &Sealed) -> Result<Unlinked, Un
     }
     rustix::fs::unlinkat(&place.parent, Path::new(&*place.name), AtFlags::empty())
         .map_err(|e| place.error("delete the plaintext", e))?;
-    fsutil::fsync_dir_fd(&place.parent)
-        .map_err(|e| place.error("make durable the deletion of", e))?;
     Ok(Unlinked::Done)
 }
 

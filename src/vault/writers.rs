@@ -6,6 +6,7 @@
 //! them as root, our own user's otherwise. What it cannot show (other users, clients of a network
 //! share, mappings whose descriptor is closed) is left to the settling rule in `admission`.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -14,42 +15,71 @@ use rustix::fs::{AtFlags, CWD, StatxFlags};
 
 use super::folder::Fingerprint;
 
-/// The id of a process that has the file of this name and fingerprint open for writing.
-///
-/// Only descriptors whose link ends in `name` are examined further: that needs no I/O on the file
-/// systems that they belong to, of which one may hang.
+/// A process that has the file `name` open for writing.
 pub(super) fn writer_of(name: &OsStr, file: &Fingerprint) -> Option<u32> {
-    let processes = std::fs::read_dir("/proc").ok()?;
-    processes.filter_map(Result::ok).find_map(|process| {
-        let pid = process.file_name().to_str()?.parse().ok()?;
-        writes(&process.path(), name, file).then_some(pid)
-    })
+    writers_of([(name, file)].into_iter()).remove(file)
 }
 
-fn writes(process: &Path, name: &OsStr, file: &Fingerprint) -> bool {
+/// The processes that have one of these files open for writing, found by one look at all.
+///
+/// Names are compared first because that is cheap: the file behind a descriptor is looked at only
+/// if it is named like one that is asked for.
+pub(super) fn writers_of<'a>(
+    files: impl Iterator<Item = (&'a OsStr, &'a Fingerprint)>,
+) -> HashMap<Fingerprint, u32> {
+    let mut named = HashMap::<&[u8], Vec<&Fingerprint>>::new();
+    for (name, file) in files {
+        named.entry(name.as_bytes()).or_default().push(file);
+    }
+    let mut writers = HashMap::new();
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return writers;
+    };
+    if named.is_empty() {
+        return writers;
+    }
+    for process in processes.filter_map(Result::ok) {
+        let pid = process.file_name();
+        if let Some(pid) = pid.to_str().and_then(|pid| pid.parse().ok()) {
+            look_at(&process.path(), pid, &named, &mut writers);
+        }
+    }
+    writers
+}
+
+fn look_at(
+    process: &Path,
+    pid: u32,
+    named: &HashMap<&[u8], Vec<&Fingerprint>>,
+    writers: &mut HashMap<Fingerprint, u32>,
+) {
     // A process that ended meanwhile, or that we may not look into, has no readable entries.
     let Ok(descriptors) = std::fs::read_dir(process.join("fd")) else {
-        return false;
+        return;
     };
-    descriptors.filter_map(Result::ok).any(|descriptor| {
+    for descriptor in descriptors.filter_map(Result::ok) {
         let link = descriptor.path();
-        let named = std::fs::read_link(&link).is_ok_and(|target| {
-            target
-                .file_name()
-                .is_some_and(|n| n.as_bytes() == name.as_bytes())
-        });
-        named
-            && rustix::fs::statx(CWD, &link, AtFlags::empty(), StatxFlags::BASIC_STATS).is_ok_and(
-                |stat| {
-                    let open = Fingerprint::of(&stat);
-                    (open.device, open.inode) == (file.device, file.inode)
-                },
-            )
+        let Ok(target) = std::fs::read_link(&link) else {
+            continue;
+        };
+        let Some(files) = target.file_name().and_then(|n| named.get(n.as_bytes())) else {
+            continue;
+        };
+        let stat = rustix::fs::statx(CWD, &link, AtFlags::empty(), StatxFlags::BASIC_STATS);
+        let Ok(open) = stat.map(|stat| Fingerprint::of(&stat)) else {
+            continue;
+        };
+        let file = files
+            .iter()
+            .find(|file| (open.device, open.inode) == (file.device, file.inode));
+        if let Some(file) = file
             && is_open_for_writing(&process.join("fdinfo").join(descriptor.file_name()))
-    })
+        {
+            writers.insert(**file, pid);
+        }
+    }
 }
 
-/// `fdinfo` has a line `flags:` with the open flags in octal; the last two bits are the access.
 fn is_open_for_writing(fdinfo: &Path) -> bool {
     let info = std::fs::read_to_string(fdinfo).unwrap_or_default();
     info.lines()

@@ -36,7 +36,6 @@ use crate::vault::reader::{Expected, Keys, ReadError, Reader};
 use crate::vault::scan::{Entry, scan};
 use crate::vault::unseal::{self, SealedFile};
 use crate::vault::verify::{self, Verdict};
-use crate::writer::{Receipt, WriterError};
 
 /// Longest time spent on old files before new ones get their turn.
 const AT_ONCE: Duration = Duration::from_secs(2);
@@ -243,7 +242,7 @@ impl Watcher {
         sealed.cause = row;
         events.push(sealed);
         // Both at once: no crash leaves one without the other.
-        let position = self.store_all(events)?;
+        let position = self.store_all(events)?.first().copied().unwrap_or_default();
         if let Some((damage, bad_chunks)) = examined.tampered {
             let checked = Checked {
                 recording: row.unwrap_or(position),
@@ -255,14 +254,6 @@ impl Watcher {
         self.show(|health| health.adopted += 1);
         self.see_pictures(&original);
         Ok(())
-    }
-
-    /// Stores events in one piece; returns the position of the first.
-    fn store_all(&self, events: Vec<NewEvent>) -> Result<i64, WriterError> {
-        Ok(match self.writer.store(events)? {
-            Receipt::Stored(positions) => positions.first().copied().unwrap_or_default(),
-            Receipt::Duplicate(position) => position,
-        })
     }
 
     /// Joins a sealed picture with its recording.

@@ -49,14 +49,22 @@ pub(super) enum Verdict {
 }
 
 /// The file in question.
-struct Clip<'a> {
-    path: &'a Path,
+pub(super) struct Clip<'a> {
+    pub(super) path: &'a Path,
     /// Its printable path: the recording's name.
-    name: String,
+    pub(super) name: String,
     look: &'a Look,
 }
 
-impl Clip<'_> {
+impl<'a> Clip<'a> {
+    pub(super) fn new(path: &'a Path, look: &'a Look) -> Self {
+        Self {
+            path,
+            name: printable(path),
+            look,
+        }
+    }
+
     fn bytes(&self) -> Vec<u8> {
         use std::os::unix::ffi::OsStrExt;
         self.path.as_os_str().as_bytes().to_vec()
@@ -72,11 +80,7 @@ impl Watcher {
         if thumbnail::is_picture(path) {
             return self.judge_picture(&folder, path, look);
         }
-        let clip = Clip {
-            path,
-            name: printable(path),
-            look,
-        };
+        let clip = Clip::new(path, look);
         let earlier = Some(&look.fingerprint);
         match admission::admit(&folder, path, earlier, &self.options.admission) {
             Ok(Admission::Ready(source)) => self.seal(&folder, &clip, &source),
@@ -140,6 +144,19 @@ impl Watcher {
             },
         };
         drop(key);
+        self.store(self.sealed_event(clip, &sealed, found_at))?;
+        self.count_sealed(1);
+        self.see_pictures(clip.path);
+        self.unlink(clip, source, &sealed, None)
+    }
+
+    /// The event `recording.sealed`.
+    pub(super) fn sealed_event(
+        &self,
+        clip: &Clip<'_>,
+        sealed: &seal::Sealed,
+        found_at: i64,
+    ) -> NewEvent {
         let event = Sealed {
             path: clip.bytes(),
             sealed_path: bytes_of(&sealed.path),
@@ -150,11 +167,12 @@ impl Watcher {
             header_tag: Some(sealed.header_tag.0.to_vec()),
             adopted: false,
         };
-        self.store(self.about(clip, event).caused_by(found_at))?;
-        self.telemetry.recordings_sealed.add_one();
-        self.show(|health| health.sealed += 1);
-        self.see_pictures(clip.path);
-        self.unlink(clip, source, &sealed, None)
+        self.about(clip, event).caused_by(found_at)
+    }
+
+    pub(super) fn count_sealed(&self, recordings: u64) {
+        self.telemetry.recordings_sealed.add(recordings);
+        self.show(|health| health.sealed += recordings);
     }
 
     /// A plaintext whose recording is sealed: what a crash before the deletion leaves. None if it is
@@ -226,7 +244,7 @@ impl Watcher {
         Ok(None)
     }
 
-    fn not_sealed(
+    pub(super) fn not_sealed(
         &mut self,
         folder: &Folder,
         clip: &Clip<'_>,
@@ -258,9 +276,18 @@ impl Watcher {
         sealed: &seal::Sealed,
         row: Option<&Row>,
     ) -> Result<Verdict, Stop> {
-        let Err(error) = seal::unlink_plaintext(source, sealed) else {
-            return Ok(Verdict::Done);
-        };
+        match seal::unlink_plaintext(source, sealed) {
+            Ok(_) => Ok(Verdict::Done),
+            Err(error) => self.not_unlinked(clip, error, row),
+        }
+    }
+
+    pub(super) fn not_unlinked(
+        &mut self,
+        clip: &Clip<'_>,
+        error: UnlinkError,
+        row: Option<&Row>,
+    ) -> Result<Verdict, Stop> {
         match error {
             UnlinkError::Changed { .. } | UnlinkError::OpenForWriting { .. } => Ok(Verdict::Again),
             UnlinkError::NotProven { .. }
@@ -336,6 +363,11 @@ impl Watcher {
         if let Some(found) = known {
             return Ok(found.position);
         }
+        Ok(self.store(self.found_event(clip, source))?)
+    }
+
+    /// The event `recording.found`.
+    pub(super) fn found_event(&self, clip: &Clip<'_>, source: Option<&Source>) -> NewEvent {
         let media = source.map_or_else(Media::default, |source| {
             let read_at = |buffer: &mut [u8], at| source.read_at(buffer, at);
             media::media(&read_at, source.fingerprint().size_bytes)
@@ -349,7 +381,7 @@ impl Watcher {
             started_at,
             media,
         };
-        Ok(self.store(self.about(clip, found))?)
+        self.about(clip, found)
     }
 
     /// An event of this recording's stream.

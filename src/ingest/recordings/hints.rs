@@ -143,7 +143,7 @@ mod tests {
         for (kind, path) in [
             (close, "/yard/.nightjar-seal-00.tmp"),
             (rename, "/yard/a.vge"),
-            (close, "/yard/a.jpg"),
+            (close, "/yard/a.txt"),
             (
                 EventKind::Access(AccessKind::Open(AccessMode::Any)),
                 "/yard/d.mp4",

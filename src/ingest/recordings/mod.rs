@@ -11,6 +11,7 @@
 //! [`Health`]. It ends only when it is told to, or when the writer has ended.
 
 mod adoption;
+mod batch;
 mod clip;
 mod hints;
 mod keys;
@@ -181,6 +182,8 @@ pub struct Watcher {
     queue: Queue,
     next_scan: Instant,
     adoption_due: bool,
+    /// Whether the last piece of work was many small files, so that a large one gets its turn.
+    batched: bool,
     /// Sealed files that the next scan should find; another number asks for an adoption.
     sealed_files: Option<u64>,
     ignored: BTreeMap<IgnoreReason, u64>,
@@ -228,6 +231,7 @@ impl Watcher {
             database_trouble: None,
             next_scan: Instant::now(),
             adoption_due: true,
+            batched: false,
             sealed_files: None,
             ignored: BTreeMap::new(),
         }
@@ -281,7 +285,9 @@ impl Watcher {
             self.next_scan = now + self.options.scan_every;
             self.scan(now)
         } else {
+            let small = self.take_batch(now);
             match self.queue.take(now) {
+                _ if !small.is_empty() => self.work_batch(small, now),
                 Ok((path, look)) => self.work(path, look, now),
                 Err(_) if self.adoption_due && self.queue.is_idle() && self.can_seal() => {
                     self.adopt()
@@ -310,8 +316,7 @@ impl Watcher {
         self.folder.is_some() && self.key_trouble.is_none()
     }
 
-    fn work(&mut self, path: PathBuf, mut look: Look, now: Instant) -> Result<(), Stop> {
-        use clip::Verdict;
+    fn work(&mut self, path: PathBuf, look: Look, now: Instant) -> Result<(), Stop> {
         let began = Instant::now();
         let verdict = self.judge(&path, &look);
         // Sealing takes its time, and the settling time counts from the look that follows.
@@ -324,6 +329,13 @@ impl Watcher {
                 return Err(stop);
             }
         };
+        self.conclude(path, look, verdict, now);
+        Ok(())
+    }
+
+    /// Puts a file where its verdict says.
+    fn conclude(&mut self, path: PathBuf, mut look: Look, verdict: clip::Verdict, now: Instant) {
+        use clip::Verdict;
         match verdict {
             Verdict::Done => {}
             Verdict::Again => {
@@ -359,7 +371,6 @@ impl Watcher {
                 );
             }
         }
-        Ok(())
     }
 
     fn fingerprint(&self, path: &Path) -> Option<crate::vault::folder::Fingerprint> {
@@ -564,6 +575,17 @@ impl Watcher {
         match self.writer.store(vec![event])? {
             Receipt::Stored(positions) => Ok(positions.first().copied().unwrap_or_default()),
             Receipt::Duplicate(position) => Ok(position),
+        }
+    }
+
+    /// Stores events durably, in one transaction; returns their positions.
+    fn store_all(&self, events: Vec<NewEvent>) -> Result<Vec<i64>, WriterError> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self.writer.store(events)? {
+            Receipt::Stored(positions) => Ok(positions),
+            Receipt::Duplicate(position) => Ok(vec![position]),
         }
     }
 

@@ -156,6 +156,36 @@ impl Queue {
         }
     }
 
+    /// Up to `max` files of at most `max_bytes` whose turn it is and that never failed, the oldest
+    /// first; none unless there are several, as many small files come at once or not at all.
+    pub(super) fn take_small(
+        &mut self,
+        now: Instant,
+        max: usize,
+        max_bytes: u64,
+    ) -> Vec<(PathBuf, Look)> {
+        let mut due: Vec<_> = self
+            .waiting
+            .iter()
+            .filter(|(_, (look, due))| {
+                let size_bytes = look.fingerprint.size_bytes;
+                *due <= now && look.failures == 0 && (1..=max_bytes).contains(&size_bytes)
+            })
+            .map(|(path, (look, _))| (look.fingerprint.modified, path.clone()))
+            .collect();
+        if due.len() < 2 {
+            return Vec::new();
+        }
+        due.sort_unstable();
+        due.truncate(max);
+        due.into_iter()
+            .map(|(_, path)| {
+                let (look, _) = self.waiting.remove(&path).expect("it was just found there");
+                (path, look)
+            })
+            .collect()
+    }
+
     /// Looks at the file again soon: it is, or may be, still being written.
     pub(super) fn again(&mut self, path: PathBuf, earlier: Look, found: Fingerprint, now: Instant) {
         let looks = earlier.looks.saturating_add(1);

@@ -12,8 +12,9 @@ const YARD: &str = "NIGHTJAR_TEST_YARD";
 const CHILD: &str = "vault::tests::interruptions::child_that_seals_a_clip";
 
 /// The calls that change something, and those by which the result is read back.
-const CALLS: [&str; 8] = [
+const CALLS: [&str; 9] = [
     "fallocate",
+    "write",
     "pwrite64",
     "pread64",
     "fdatasync",
@@ -55,8 +56,10 @@ struct Outcome {
 /// Only calls on the files of the yard count, not those of the loader or the test harness.
 fn seal_under(yard: &Yard, expression: &str) -> Outcome {
     let dir = yard.dir.path().canonicalize().unwrap();
-    let temp = names::temp_name(OsStr::new("clip.mp4"));
-    let files = [OsStr::new("clip.mp4"), &temp, OsStr::new("clip.vge")].map(|n| dir.join(n));
+    let clip = OsStr::new("clip.mp4");
+    let (temp, temp_auth) = (names::temp_name(clip), names::temp_auth_name(clip));
+    let (sealed, auth) = (OsStr::new("clip.vge"), OsStr::new("clip.vge.auth"));
+    let files = [clip, &temp, &temp_auth, sealed, auth].map(|name| dir.join(name));
     let log = tempfile::NamedTempFile::new().unwrap();
     let mut command = Command::new("strace");
     command
@@ -116,6 +119,17 @@ fn recover(yard: &Yard, plain: &[u8], at: &str) {
             "{at}"
         );
     }
+    let verdict = verify(
+        &yard.sealed("clip.vge"),
+        &key(),
+        Expected::default(),
+        &|_| {},
+    )
+    .unwrap();
+    assert!(
+        matches!(verdict, verify::Verdict::Verified { .. }),
+        "{at}: {verdict:?}"
+    );
     let mut back = Vec::new();
     unseal(&yard.sealed("clip.vge"), &key(), &mut back).unwrap();
     assert!(back == plain, "{at}: the sealed file holds something else");

@@ -165,7 +165,7 @@ fn a_sealed_file_and_its_plaintext_without_any_row_are_compared_and_joined() {
 }
 
 /// Puts a sealed file there as another program would.
-fn put_foreign(house: &House, name: &str, plain: &[u8], key: [u8; 32]) {
+pub(super) fn put_foreign(house: &House, name: &str, plain: &[u8], key: [u8; 32]) {
     let (yard, iv) = (tempfile::tempdir().unwrap(), [7; 16]);
     put(&yard.path().join("x.mp4"), plain);
     let folder = Folder::open(yard.path()).unwrap();
@@ -277,7 +277,9 @@ fn a_plaintext_that_differs_from_its_sealed_copy_is_never_deleted() {
 fn a_plaintext_whose_sealed_copy_is_gone_is_sealed_anew() {
     let house = House::new();
     kill(&house, "clip.mp4", &driveway(), Killed::AfterSealedEvent);
-    std::fs::remove_file(house.rec("clip.vge")).unwrap();
+    for name in ["clip.vge", "clip.vge.auth"] {
+        std::fs::remove_file(house.rec(name)).unwrap();
+    }
     house.pass();
     assert_eq!(house.names(), ["clip.vge"]);
     assert!(house.opened("clip.vge", &KEY) == driveway());
