@@ -1,6 +1,8 @@
 //! What the tables say of given events, asked through the views that people use.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod recordings;
+
 use super::view::Window;
 use super::*;
 use crate::base::clock::{DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS};
