@@ -581,7 +581,7 @@ fn equal_names_of_two_cameras_are_kept_apart() {
         text("found"),
         text("porch"),
         Owned::Null,
-        Owned::Null,
+        Owned::Integer(MIDNIGHT),
         Owned::Null,
     ];
     assert_eq!(bench.view("recordings", &COLUMNS), [none]);
