@@ -1,11 +1,11 @@
 //! What a container tells of its video: codec, size, frame rate, length.
 //!
 //! Files come from cameras with flat batteries and from people with bad intentions, and this runs
-//! before a file is sealed, in the one thread that seals. MP4 is read by `re_mp4`, Matroska and WebM
-//! by [`matroska`]; of other containers no more than the name is told. So `re_mp4` sees only what is small: the
-//! `moov` and `moof` boxes, read into memory, through a reader that ends every endless loop. Its own
-//! walk over a whole file is not used: it lists every frame, and a count in four bytes of a hostile
-//! file makes that list larger than any memory. A panic of it is caught.
+//! before a file is sealed, in the one thread that seals. MP4 is read by `re_mp4`, Matroska by
+//! [`matroska`]; of other containers no more than their name is told. `re_mp4` sees only what is
+//! small: the `moov` and `moof` boxes, read into memory, through a reader that ends every endless
+//! loop. Its own walk over a whole file is not used: it lists every frame, and a count in four bytes
+//! of a hostile file makes that list larger than any memory. A panic of it is caught.
 //!
 //! Invariant: whatever the bytes are, the answer comes within bounded time and memory, and what is
 //! not certain or not plausible is left out.

@@ -158,7 +158,7 @@ impl Watcher {
             return Ok(Verdict::AwaitsKey);
         };
         if let Some(recorded) = &of.thumbnail_path {
-            return self.left_picture(folder, source, &key, recorded);
+            return Ok(left_picture(folder, source, &key, recorded));
         }
         let sealed = match copy_of(folder, source, &key) {
             Some(sealed) => sealed,
@@ -200,30 +200,22 @@ impl Watcher {
         self.store(event.caused_by(of.id))?;
         Ok(())
     }
+}
 
-    /// A picture whose sealed copy is recorded: what a crash before the deletion leaves.
-    fn left_picture(
-        &mut self,
-        folder: &Folder,
-        source: &Source,
-        key: &Key,
-        recorded: &str,
-    ) -> Result<Verdict, Stop> {
-        let sealed = beside(source.path()).find(|path| printable(path) == recorded);
-        let Some(Ok(Ok(file))) = sealed.map(|path| unseal::open_sealed(folder, &path)) else {
-            return Ok(failed(
-                format!("its sealed copy {recorded} is gone; the picture stays as it is"),
-                false,
-            ));
-        };
-        Ok(match recovery::compare(source, &file, key) {
-            Ok(Pairing::Same(sealed)) => unlink(source, &sealed),
-            Ok(Pairing::Different { .. }) => {
-                let reason = format!("its sealed copy {recorded} holds something else; both stay");
-                failed(reason, false)
-            }
-            Err(error) => failed(error, false),
-        })
+/// A picture whose sealed copy is recorded: what a crash before the deletion leaves.
+fn left_picture(folder: &Folder, source: &Source, key: &Key, recorded: &str) -> Verdict {
+    let sealed = beside(source.path()).find(|path| printable(path) == recorded);
+    let Some(Ok(Ok(file))) = sealed.map(|path| unseal::open_sealed(folder, &path)) else {
+        let reason = format!("its sealed copy {recorded} is gone; the picture stays as it is");
+        return failed(reason, false);
+    };
+    match recovery::compare(source, &file, key) {
+        Ok(Pairing::Same(sealed)) => unlink(source, &sealed),
+        Ok(Pairing::Different { .. }) => {
+            let reason = format!("its sealed copy {recorded} holds something else; both stay");
+            failed(reason, false)
+        }
+        Err(error) => failed(error, false),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a Matroska or WebM file tells of its first video track (RFC 9559, on EBML, RFC 8794).
+//! What a Matroska or `WebM` file tells of its first video track (RFC 9559, on EBML, RFC 8794).
 //!
 //! The crates for this format read an element of whatever length into memory, so that eight bytes
 //! of a hostile file ask for any amount of it, and none tells the length of a recording that was
