@@ -345,6 +345,13 @@ impl KeyRing {
         self.trouble.as_ref()
     }
 
+    /// All keys that can be used, the current one first.
+    pub fn all(&self) -> impl Iterator<Item = &Key> {
+        let current = self.current.id();
+        let others = self.others.iter().filter(move |(id, _)| **id != current);
+        std::iter::once(&self.current).chain(others.map(|(_, key)| key))
+    }
+
     /// The ids of all keys that can be used, in order.
     pub fn ids(&self) -> Vec<KeyId> {
         let mut ids: Vec<KeyId> = self.others.keys().copied().collect();

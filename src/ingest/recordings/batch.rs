@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::clip::{Clip, Verdict, beside};
 use super::queue::Look;
-use super::{Stop, TROUBLE_EVERY, Watcher};
+use super::{Stop, TROUBLE_EVERY, Watcher, thumbnail};
 use crate::base::ids;
 use crate::vault::admission::{Admission, Source};
 use crate::vault::folder::Folder;
@@ -116,6 +116,9 @@ impl Watcher {
         self.sealed_files = self.sealed_files.map(|files| files + count);
         self.store_all(events)?;
         self.count_sealed(count);
+        for (_, clip, ..) in &sealed {
+            self.see_pictures(clip.path);
+        }
         let proven: Vec<_> = sealed
             .iter()
             .map(|(_, _, source, one)| (*source, one))
@@ -147,6 +150,10 @@ impl Watcher {
             let Ok(Admission::Ready(source)) = admitted else {
                 continue;
             };
+            // A picture is no recording.
+            if thumbnail::is_picture(path) {
+                continue;
+            }
             let clip = Clip::new(path, look);
             let has_copy =
                 beside(path).any(|path| matches!(unseal::open_sealed(folder, &path), Ok(Ok(_))));
