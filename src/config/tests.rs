@@ -712,6 +712,18 @@ reserve = \"512 MiB\"  # default
 max_file = \"16 GiB\"  # default
 scan_every = \"1m\"  # default
 
+[retention]
+enabled = true  # default
+every = \"10m\"  # default
+# max_age is not set
+# max_total is not set
+policy = []  # default
+
+[retention.disk]
+warn_percent = 85  # default
+critical_percent = 95  # default
+target_percent = 90  # default
+
 [vault]
 key_file = \"/etc/nightjar/secrets/storage.key\"  # default
 # accepted_key is not set
@@ -902,9 +914,9 @@ fn retention_is_refused_where_it_would_delete_by_mistake() {
              recordings set `retention.max_age` and `retention.max_total`",
         ),
         (
-            "[retention.disk]\ncritical_percent = 90",
-            "2:1: `retention.disk.target_percent` is 90, but must be less than \
-             `retention.disk.critical_percent`, which is 90",
+            "[retention.disk]\ntarget_percent = 95",
+            "2:1: `retention.disk.target_percent` is 95, but must be less than \
+             `retention.disk.critical_percent`, which is 95",
         ),
         (
             "retention.policy = ['yard']",
