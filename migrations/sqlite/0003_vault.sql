@@ -9,6 +9,8 @@ ALTER TABLE recordings ADD COLUMN recorded_at INTEGER;      -- received_at of th
 ALTER TABLE recordings ADD COLUMN checked_at INTEGER;       -- last verification
 ALTER TABLE recordings ADD COLUMN deleted_at INTEGER;
 ALTER TABLE recordings ADD COLUMN deleted_by TEXT;          -- the rule that asked for it
+ALTER TABLE recordings ADD COLUMN deleted_inode INTEGER;    -- of the .vge that is to go, to tell it from a later one
+ALTER TABLE recordings ADD COLUMN deleted_changed_at INTEGER; -- its ctime
 
 CREATE INDEX recordings_by_state ON recordings (state, started_at);
 CREATE INDEX recordings_by_key ON recordings (key_id) WHERE state = 'sealed';

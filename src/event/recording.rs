@@ -273,6 +273,9 @@ pub struct Deleted {
     pub sealed_path: Vec<u8>,
     /// Inode of the `.vge`, so that a copy that somebody puts back under the name is left alone.
     pub inode: u64,
+    /// Its last change of content, mode or name (ctime), Unix nanoseconds: file systems give the
+    /// inode of a deleted file to the next one, but nobody can set this time back.
+    pub changed_at: i64,
     /// Space that it frees, bytes.
     pub freed_bytes: i64,
     /// The rule that asks for it, such as `age`, `total`, `disk` or `person`.
@@ -302,6 +305,25 @@ pub fn printable_path(path: &[u8]) -> String {
     printable
 }
 
+/// The path that [`printable_path`] made printable, byte for byte.
+pub fn path_of_printable(printable: &str) -> Vec<u8> {
+    let mut path = Vec::with_capacity(printable.len());
+    let mut rest = printable.as_bytes();
+    while let Some((&first, behind)) = rest.split_first() {
+        let escaped = (first == b'%')
+            .then(|| std::str::from_utf8(behind.get(..2)?).ok())
+            .flatten()
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        path.push(escaped.unwrap_or(first));
+        rest = if escaped.is_some() {
+            &behind[2..]
+        } else {
+            behind
+        };
+    }
+    path
+}
+
 /// The last part of a path: what a `finished` message and a found file are joined by.
 pub fn file_key(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
@@ -316,5 +338,14 @@ mod tests {
         assert_eq!(printable_path(b"cam/clip.mp4"), "cam/clip.mp4");
         assert_eq!(printable_path(b"50%\n\xff.mp4"), "50%25%0A%FF.mp4");
         assert_eq!(printable_path("Füchse.mp4".as_bytes()), "Füchse.mp4");
+        for path in [
+            &b"cam/clip.mp4"[..],
+            b"50%\n\xff.mp4",
+            b"%41%",
+            b"\xc3\xbc%ZZ",
+        ] {
+            assert_eq!(path_of_printable(&printable_path(path)), path);
+        }
+        assert_eq!(path_of_printable("%4"), b"%4", "what nobody printed stays");
     }
 }

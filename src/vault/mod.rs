@@ -16,6 +16,7 @@ pub mod key;
 pub mod names;
 mod pipeline;
 pub mod recovery;
+pub mod removal;
 pub mod scan;
 pub mod seal;
 pub mod sheet;

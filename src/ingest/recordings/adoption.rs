@@ -94,7 +94,7 @@ impl Watcher {
         key: &Key,
         round: &mut Round,
     ) -> Result<(), Stop> {
-        if self.records.has_sealed(&printable(path))? {
+        if self.records.has_sealed(&printable(path))? || self.finishes(path)? {
             return Ok(());
         }
         if clips_of(path).iter().any(|clip| is_there(folder, clip)) {
