@@ -259,11 +259,13 @@ pub fn start(
 
     let mut threads = Vec::new();
     let mut recordings_health = None;
+    let mut desk = None;
     if let Some(options) = plan.recordings {
         let (writer, telemetry) = (writer.clone(), Arc::clone(&telemetry));
         let watcher =
             recordings::Watcher::new(options, writer, telemetry, clock.clone(), shutdown.clone());
         recordings_health = Some(watcher.health());
+        desk = Some(watcher.desk());
         threads.push(thread("nightjar-recordings", move || watcher.run())?);
     }
     let runtime = edge()?;
@@ -323,7 +325,13 @@ pub fn start(
         rules,
         clock: clock.clone(),
     };
-    threads.push(serve_control(&plan.folder, direct, &state, &shutdown)?);
+    threads.push(serve_control(
+        &plan.folder,
+        direct,
+        desk,
+        &state,
+        &shutdown,
+    )?);
     threads.push(tell_status(&plan.folder, &state, &clock, &shutdown)?);
     Ok(Running {
         runtime,
@@ -364,6 +372,7 @@ fn run_writer(
 fn serve_control(
     folder: &Path,
     direct: Direct,
+    desk: Option<recordings::retention::Desk>,
     state: &Arc<State>,
     shutdown: &Shutdown,
 ) -> Result<JoinHandle<()>, StartError> {
@@ -371,7 +380,7 @@ fn serve_control(
     let (state, shutdown) = (Arc::clone(state), shutdown.clone());
     Ok(thread("nightjar-control", move || {
         let status = || serde_json::to_value(state.status()).unwrap_or_default();
-        control::serve(&listener, &direct, &status, &shutdown);
+        control::serve(&listener, &direct, desk.as_ref(), &status, &shutdown);
     })?)
 }
 

@@ -4,6 +4,7 @@ mod files;
 mod keys;
 mod media;
 mod recovery;
+mod retention;
 mod running;
 
 use std::ffi::OsStr;

@@ -564,6 +564,3 @@ pub fn carry_out(
     };
     Ok(fulfil(&mut tools, &house.settings, order, &mut after)?)
 }
-
-#[cfg(test)]
-mod tests;
