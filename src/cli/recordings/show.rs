@@ -94,8 +94,7 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError
     let mut grid = Grid::new(context.screen);
     for ((name, shape), value) in FIELDS.iter().zip(&row) {
         let text = match (value, *name) {
-            (Owned::Null, _) => continue,
-            (Owned::Integer(0), "starred" | "held") => continue,
+            (Owned::Null, _) | (Owned::Integer(0), "starred" | "held") => continue,
             (Owned::Real(seconds), "duration_s") => length(*seconds),
             _ => human_value(value, Some(*shape), &context.zone),
         };

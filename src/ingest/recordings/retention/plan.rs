@@ -342,12 +342,15 @@ fn reason(one: &Candidate, rule: Rule, around: &Circumstances<'_>) -> String {
     let name = around.policies.name(one.policy);
     match rule {
         Rule::Age => {
-            let age = around.now.saturating_sub(one.since) / DAY_NS;
+            let age = around.now.saturating_sub(one.since).max(0);
+            let unit = if age < 2 * DAY_NS {
+                DAY_NS / 24
+            } else {
+                DAY_NS
+            };
+            let age = days(age - age % unit);
             let most = policy.max_age_ns.unwrap_or_default();
-            format!(
-                "{name} are kept for {}; this one is {age} days old",
-                days(most)
-            )
+            format!("{name} are kept for {}; this one is {age} old", days(most))
         }
         Rule::Total => {
             let most = policy.max_total_bytes.unwrap_or_default();
@@ -363,6 +366,9 @@ fn reason(one: &Candidate, rule: Rule, around: &Circumstances<'_>) -> String {
 }
 
 fn days(span_ns: i64) -> String {
+    if span_ns == DAY_NS {
+        return "a day".to_owned();
+    }
     if span_ns % DAY_NS == 0 {
         format!("{} days", span_ns / DAY_NS)
     } else {
