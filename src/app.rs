@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::base::clock::{Clock, UnixNanos};
 use crate::base::lock::{FolderLock, LockError};
+use crate::base::reserve;
 use crate::base::shutdown::Shutdown;
 use crate::base::status_file::StatusFile;
 use crate::base::telemetry::{Snapshot, Telemetry};
@@ -232,6 +233,9 @@ pub fn start(
     progress: rebuild::Progress<'_>,
 ) -> Result<Running, StartError> {
     let lock = FolderLock::acquire(&plan.folder)?;
+    if let Err(error) = reserve::keep(&plan.folder) {
+        tracing::warn!(%error, "no reserve for a full disk");
+    }
     let telemetry = Arc::new(Telemetry::default());
     let shutdown = Shutdown::new();
     let cancel = CancellationToken::new();
@@ -396,6 +400,9 @@ fn tell_status(
         let mut stopping = false;
         while !stopping {
             stopping = shutdown.wait(STATUS_PAUSE);
+            if let Err(error) = reserve::keep(&folder) {
+                tracing::debug!(%error, "cannot make the reserve");
+            }
             if let Err(error) = state.status_file(clock.now()).write(&folder) {
                 tracing::debug!(%error, "cannot write the status file");
             }
