@@ -111,6 +111,12 @@ pub struct Status {
     pub watches_recordings: bool,
     /// The recordings watcher's trouble, if any.
     pub recordings_trouble: Option<String>,
+    /// What somebody should know of the recordings.
+    #[serde(default)]
+    pub recordings_warning: Option<String>,
+    /// How full their disk is, in a line for people.
+    #[serde(default)]
+    pub recordings_disk: Option<String>,
     /// Counters since the start.
     pub counters: Snapshot,
 }
@@ -185,6 +191,12 @@ impl State {
                 .map(|(family, health)| (family.clone(), health.connected))
                 .collect(),
             trouble,
+            warnings: status
+                .recordings_warning
+                .map(|text| ("recordings".to_owned(), text))
+                .into_iter()
+                .collect(),
+            recordings_disk: status.recordings_disk,
             counters: status.counters,
         }
     }
@@ -196,6 +208,13 @@ impl State {
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone()
         };
+        let watching = self.recordings.as_ref().map(|health| {
+            health
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
+        });
+        let watching = watching.unwrap_or_default();
         Status {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -210,13 +229,9 @@ impl State {
             broker_host: self.broker.host.clone(),
             broker_port: self.broker.port,
             watches_recordings: self.recordings.is_some(),
-            recordings_trouble: self.recordings.as_ref().and_then(|health| {
-                health
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .trouble
-                    .clone()
-            }),
+            recordings_trouble: watching.trouble.clone(),
+            recordings_warning: watching.warning.clone(),
+            recordings_disk: watching.disk_line(),
             counters: self.telemetry.snapshot(),
         }
     }

@@ -128,7 +128,7 @@ fn recordings_are_listed_kept_and_deleted_with_and_without_a_daemon() {
     assert_eq!(ids(folder, &[]).len(), 1, "a dry run changes nothing");
     let pruned = out(folder, &["prune"]);
     assert!(
-        pruned.contains("recordings of driveway are kept for 1 hours"),
+        pruned.contains("recordings of driveway are kept for an hour"),
         "{pruned}"
     );
     assert_eq!(ids(folder, &[]), Vec::<String>::new());

@@ -369,6 +369,9 @@ fn days(span_ns: i64) -> String {
     if span_ns == DAY_NS {
         return "a day".to_owned();
     }
+    if span_ns == DAY_NS / 24 {
+        return "an hour".to_owned();
+    }
     if span_ns % DAY_NS == 0 {
         format!("{} days", span_ns / DAY_NS)
     } else {

@@ -12,7 +12,7 @@ use super::{Aftermath, Order, Report, Settings, Survey, Tools, finish, fulfil, r
 use crate::base::clock::UnixNanos;
 use crate::base::shutdown::Shutdown;
 use crate::event::system::Weight;
-use crate::ingest::recordings::{Stop, Watcher};
+use crate::ingest::recordings::{Health, Stop, Watcher};
 use crate::storage::StorageError;
 
 /// The first run, so that a start has other things to do first.
@@ -138,7 +138,25 @@ impl Keeper {
 
     /// What somebody should know.
     pub(in crate::ingest::recordings) fn warning(&self) -> Option<String> {
-        self.guard.paused().map(ToOwned::to_owned)
+        let paused = self.guard.paused().map(ToOwned::to_owned);
+        paused.or_else(|| {
+            let percent = self.settings.limits.warn_percent;
+            (self.level >= Level::Warn)
+                .then(|| format!("the recordings' disk is more than {percent} % full"))
+        })
+    }
+}
+
+impl Health {
+    /// How full the disk is, and when recordings go for that, in a line for people.
+    pub fn disk_line(&self) -> Option<String> {
+        let percent = self.disk?.percent();
+        let ahead = match self.days_until_critical {
+            Some(0) => "; the oldest recordings go now or within a day".to_owned(),
+            Some(days @ 1..=365) => format!("; the oldest recordings go in {days} days"),
+            _ => String::new(),
+        };
+        Some(format!("{percent:.1} % used{ahead}"))
     }
 }
 
