@@ -12,7 +12,7 @@ use super::{Aftermath, Order, Report, Settings, Survey, Tools, finish, fulfil, r
 use crate::base::clock::UnixNanos;
 use crate::base::shutdown::Shutdown;
 use crate::event::system::Weight;
-use crate::ingest::recordings::{Health, Stop, Watcher};
+use crate::ingest::recordings::{Health, Stop, TROUBLE_EVERY, Watcher};
 use crate::storage::StorageError;
 
 /// The first run, so that a start has other things to do first.
@@ -76,6 +76,7 @@ pub(in crate::ingest::recordings) struct Keeper {
     next_run: Instant,
     next_measure: Instant,
     urgent_after: Instant,
+    again_at: Instant,
     /// What the run at work has still to remove.
     pending: VecDeque<(i64, Rule, String)>,
     /// Bytes that a recording needs to be sealed, and that were not free.
@@ -108,6 +109,7 @@ impl Keeper {
             orders,
             next_measure: now,
             urgent_after: now,
+            again_at: now,
             pending: VecDeque::new(),
             wanted_free_bytes: 0,
             finish_due: true,
@@ -161,8 +163,20 @@ impl Health {
 }
 
 impl Watcher {
-    /// Does one piece of retention; none when nothing is due.
+    /// Does one piece of retention; none when nothing is due. After trouble with the database it
+    /// leaves it alone for a while.
     pub(in crate::ingest::recordings) fn keep(&mut self, now: Instant) -> Option<Result<(), Stop>> {
+        if now < self.keeper.again_at {
+            return None;
+        }
+        let outcome = self.keep_now(now);
+        if matches!(outcome, Some(Err(_))) {
+            self.keeper.again_at = now + TROUBLE_EVERY;
+        }
+        outcome
+    }
+
+    fn keep_now(&mut self, now: Instant) -> Option<Result<(), Stop>> {
         let wall = self.clock.now();
         if let Some(outcome) = self.watch_clock(wall, now) {
             return Some(outcome);

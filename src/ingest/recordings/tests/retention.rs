@@ -459,3 +459,25 @@ fn what_is_not_what_its_row_says_is_never_deleted() {
     assert!(moved.exists());
     assert!(house.names().contains(&"yard-049.vge".to_owned()));
 }
+
+#[test]
+fn a_database_that_cannot_be_read_deletes_nothing_and_does_not_keep_the_watcher_busy() {
+    let house = House::with_sealed(&[40, 39]);
+    let mut options = house.retaining(settings(Some(30), &disk(99)));
+    options.database = house.dir.path().join("no-such.db");
+    let (mut watcher, mut now) = (house.watcher_with(options), Instant::now());
+    let end = now + Duration::from_mins(5);
+    let mut pieces = 0;
+    while now < end {
+        match watcher.step(now).unwrap() {
+            None => {
+                pieces += 1;
+                now += Duration::from_millis(1);
+            }
+            Some(until) => now = until.min(now + Duration::from_millis(200)),
+        }
+    }
+    assert!(pieces < 500, "{pieces} pieces of work in five minutes");
+    assert_eq!(house.names(), ["yard-039.vge", "yard-040.vge"]);
+    assert_eq!(house.count(Kind::RecordingDeleted), 0);
+}
