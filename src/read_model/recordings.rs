@@ -340,14 +340,20 @@ fn fold_later(session: &mut dyn Session, event: &Envelope) -> Result<(), Storage
                 event.position
             ],
         ),
+        // Here it is decided whether it goes, by the order of the log: a hold or a star that was
+        // stored before, after whoever wants it gone looked, wins.
         Event::RecordingDeleted(deleted) => session.write(
             "UPDATE recordings SET state = 'deleted', deleted_at = ?2, deleted_by = ?3, \
-             failure = NULL, position = ?4 WHERE id = ?1",
+             deleted_inode = ?5, deleted_changed_at = ?6, failure = NULL, position = ?4 \
+             WHERE id = ?1 AND state = 'sealed' AND held = 0 \
+             AND (starred = 0 OR ?3 = 'person')",
             values![
                 deleted.recording,
                 event.occurred_at,
                 &deleted.rule,
-                event.position
+                event.position,
+                deleted.inode as i64,
+                deleted.changed_at
             ],
         ),
         _ => Ok(()),

@@ -10,6 +10,7 @@ use crate::base::ids;
 use crate::cli::decide::{decide, with_writer};
 use crate::cli::exit::{CliError, Exit};
 use crate::cli::grid::Grid;
+use crate::cli::opening::{fs_error, key_error};
 use crate::cli::term::{Ink, grouped};
 use crate::cli::when::local;
 use crate::cli::{Context, folder, setup};
@@ -21,7 +22,7 @@ use crate::ingest::recordings::{self, ReencryptError, Stop};
 use crate::storage::{Session, StorageError, all, first};
 use crate::values;
 use crate::vault::folder::Folder;
-use crate::vault::key::{self, Key, KeyEnvironment, KeyError, KeyId, KeySource, NotAKeyId};
+use crate::vault::key::{self, Key, KeyEnvironment, KeyId, KeySource, NotAKeyId};
 use crate::vault::keyring::{KeyRing, Keyring, KeyringError};
 use crate::vault::rotation::{self, Due, Plan, Rotation, RotationError, Wish};
 use crate::vault::scan::{Entry, scan};
@@ -576,7 +577,7 @@ fn files_under(
         );
         return Err(CliError::new(Exit::NoInput, text));
     }
-    let folder = Folder::open(&path).map_err(super::fs_error)?;
+    let folder = Folder::open(&path).map_err(fs_error)?;
     let (mut count, mut example) = (0, None);
     scan(&folder, &mut |entry| {
         let Entry::Sealed { path, .. } = entry else {
@@ -601,7 +602,7 @@ fn files_under(
             example.get_or_insert_with(|| folder.shown(&path).display().to_string());
         }
     })
-    .map_err(super::fs_error)?;
+    .map_err(fs_error)?;
     Ok((count, example))
 }
 
@@ -628,14 +629,10 @@ fn environment() -> KeyEnvironment {
     KeyEnvironment::from_variables(|name| std::env::var_os(name))
 }
 
-fn key_error(error: KeyError) -> CliError {
-    super::key_error(error)
-}
-
 fn keyring_error(error: KeyringError) -> CliError {
     match error {
         KeyringError::Key(error) => key_error(error),
-        KeyringError::System(error) => super::fs_error(error),
+        KeyringError::System(error) => fs_error(error),
         KeyringError::Busy { .. } => CliError::new(Exit::Locked, error.to_string()),
         KeyringError::OtherKey { .. } => CliError::new(Exit::BadData, error.to_string()),
         KeyringError::OpenToOthers { .. }
@@ -648,7 +645,7 @@ fn rotation_error(error: RotationError) -> CliError {
     match error {
         RotationError::Key(error) => key_error(error),
         RotationError::Keyring(error) => keyring_error(error),
-        RotationError::System(error) => super::fs_error(error),
+        RotationError::System(error) => fs_error(error),
         RotationError::Credential { .. } | RotationError::Environment { .. } => {
             CliError::new(Exit::Config, error.to_string())
         }
@@ -663,6 +660,6 @@ fn reencrypt_error(error: ReencryptError) -> CliError {
     match error {
         ReencryptError::Stop(Stop::Storage(error)) => error.into(),
         ReencryptError::Stop(Stop::Writer(error)) => error.into(),
-        ReencryptError::Folder(error) => super::fs_error(error),
+        ReencryptError::Folder(error) => fs_error(error),
     }
 }

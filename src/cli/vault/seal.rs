@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::verify::{Target, targets};
-use super::{beneath, find_key, fs_error, refused};
+use super::{beneath, refused};
 use crate::base::ids;
 use crate::cli::Context;
 use crate::cli::exit::{CliError, Exit};
+use crate::cli::opening::{find_key, fs_error};
 use crate::cli::term::visible;
 use crate::ingest::recordings::is_video;
 use crate::vault::admission::{Admission, AdmissionOptions, admit, open_source};

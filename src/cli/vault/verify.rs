@@ -8,9 +8,10 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{beneath, find_keys, fs_error};
+use super::beneath;
 use crate::cli::decide::decide;
 use crate::cli::exit::{CliError, Exit};
+use crate::cli::opening::{find_keys, fs_error, read_error};
 use crate::cli::term::{Ink, human_bytes, visible};
 use crate::cli::{Context, folder, setup};
 use crate::event::NewEvent;
@@ -254,7 +255,7 @@ fn look(
         Err(ReadError::Refused { refusal, .. }) => {
             return Ok(Outcome::with(Integrity::Unverified, refusal));
         }
-        Err(error) => return Err(super::read_error(error)),
+        Err(error) => return Err(read_error(error)),
     };
     let expected = Expected {
         header_tag: target.row.as_ref().and_then(|row| row.header_tag),

@@ -5,6 +5,7 @@ mod files;
 mod keys;
 mod media;
 mod recovery;
+mod retention;
 mod rotation;
 mod running;
 mod thumbnails;
