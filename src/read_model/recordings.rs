@@ -282,7 +282,8 @@ fn fold_later(session: &mut dyn Session, event: &Envelope) -> Result<(), Storage
     match &event.event {
         Event::RecordingThumbnailSealed(sealed) => session.write(
             "UPDATE recordings SET thumbnail_path = ?2, thumbnail_key_id = ?3, \
-             thumbnail_tag = ?4, thumbnail_size = ?5, position = ?6 WHERE id = ?1",
+             thumbnail_tag = ?4, thumbnail_size = ?5, position = ?6 \
+             WHERE id = ?1 AND state <> 'deleted'",
             values![
                 sealed.recording,
                 &printable_path(&sealed.sealed_path),
@@ -295,7 +296,8 @@ fn fold_later(session: &mut dyn Session, event: &Envelope) -> Result<(), Storage
         Event::RecordingResealed(resealed) => match resealed.part {
             Part::Video => session.write(
                 "UPDATE recordings SET key_id = ?2, plain_sha256 = ?3, iv = ?4, header_tag = ?5, \
-                 integrity = 'verified', failure = NULL, position = ?6 WHERE id = ?1",
+                 integrity = 'verified', failure = NULL, position = ?6 \
+                 WHERE id = ?1 AND state = 'sealed'",
                 values![
                     resealed.recording,
                     &hex(&resealed.key_id),
@@ -307,7 +309,7 @@ fn fold_later(session: &mut dyn Session, event: &Envelope) -> Result<(), Storage
             ),
             Part::Thumbnail => session.write(
                 "UPDATE recordings SET thumbnail_key_id = ?2, thumbnail_tag = ?3, position = ?4 \
-                 WHERE id = ?1",
+                 WHERE id = ?1 AND state = 'sealed'",
                 values![
                     resealed.recording,
                     &hex(&resealed.key_id),
