@@ -16,6 +16,7 @@ mod clip;
 mod hints;
 mod keys;
 mod media;
+mod place;
 mod queue;
 mod records;
 mod reencryption;
@@ -33,6 +34,8 @@ use crossbeam_channel::RecvTimeoutError;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use self::place::Place;
+
 use self::hints::{Inlet, Outlet};
 pub use self::keys::is_known_content;
 use self::queue::{Look, Queue};
@@ -48,7 +51,7 @@ use crate::event::NewEvent;
 use crate::event::recording::printable_path;
 use crate::event::system::{Noted, Weight};
 use crate::storage::StorageError;
-use crate::vault::admission::{self, AdmissionOptions};
+use crate::vault::admission::AdmissionOptions;
 use crate::vault::folder::Folder;
 use crate::vault::key::{KeyEnvironment, KeyId, KeyOptions};
 use crate::vault::recovery;
@@ -113,27 +116,6 @@ impl Options {
             retention: retention::Settings::default(),
             use_inotify: true,
         }
-    }
-}
-
-type PlaceOf = dyn Fn(&str) -> Option<(String, UnixNanos)> + Send;
-
-/// Tells camera and start (Unix nanoseconds) of a recording by its path inside the folder.
-pub struct Place(
-    /// The function that does.
-    pub Box<PlaceOf>,
-);
-
-impl Default for Place {
-    /// Never tells.
-    fn default() -> Self {
-        Self(Box::new(|_| None))
-    }
-}
-
-impl fmt::Debug for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Place(…)")
     }
 }
 
@@ -403,36 +385,6 @@ impl Watcher {
                     now,
                 );
             }
-        }
-    }
-
-    fn fingerprint(&self, path: &Path) -> Option<crate::vault::folder::Fingerprint> {
-        let folder = self.folder.as_deref()?;
-        let source = admission::open_source(folder, path).ok()?.ok()?;
-        Some(source.fingerprint())
-    }
-
-    /// Whether the file has one of the extensions that are asked for.
-    fn takes(&self, path: &Path) -> bool {
-        path.extension().is_some_and(|extension| {
-            self.options
-                .extensions
-                .iter()
-                .any(|one| extension.eq_ignore_ascii_case(one))
-        })
-    }
-
-    fn take_hint(&mut self, path: &Path, now: Instant) {
-        let Ok(relative) = path.strip_prefix(&self.options.folder) else {
-            return;
-        };
-        if !self.takes(relative) && !thumbnail::is_picture(relative) {
-            return;
-        }
-        // What cannot be opened is for the scan to judge.
-        if let Some(fingerprint) = self.fingerprint(relative) {
-            let key_usable = self.key_trouble.is_none();
-            self.queue.see(relative, fingerprint, now, key_usable);
         }
     }
 

@@ -26,6 +26,7 @@ use crate::read_model;
 use crate::storage::sqlite::{Database, Durability};
 use crate::storage::{all, first};
 use crate::values;
+use crate::vault::admission;
 use crate::vault::key::Key;
 use crate::vault::unseal;
 use crate::writer;
