@@ -11,7 +11,8 @@ use crate::vault::sheet::RecoverySheet;
 /// A data folder with a key, a configuration, and a database that nobody holds.
 fn house() -> House {
     let house = House::empty();
-    assert_eq!(house.run(&["init"]).code, Exit::Ok);
+    let ran = house.run(&["init", "--dir", house.path().to_str().unwrap()]);
+    assert_eq!(ran.code, Exit::Ok, "{}", ran.error);
     house
 }
 
