@@ -51,7 +51,7 @@ pub(super) fn with_writer<T: Send>(
     };
     let started = writer::start(
         options,
-        Default::default(),
+        std::sync::Arc::default(),
         Shutdown::new(),
         &mut |_, _, _| {},
     )?;

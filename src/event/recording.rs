@@ -302,23 +302,25 @@ pub fn printable_path(path: &[u8]) -> String {
     printable
 }
 
-/// The path that [`printable_path`] made printable, byte for byte.
-pub fn path_of_printable(printable: &str) -> Vec<u8> {
-    let mut path = Vec::with_capacity(printable.len());
+/// The path that [`printable_path`] wrote.
+pub fn path_of(printable: &str) -> std::path::PathBuf {
+    use std::os::unix::ffi::OsStringExt as _;
+    let mut bytes = Vec::with_capacity(printable.len());
     let mut rest = printable.as_bytes();
-    while let Some((&first, behind)) = rest.split_first() {
-        let escaped = (first == b'%')
-            .then(|| std::str::from_utf8(behind.get(..2)?).ok())
-            .flatten()
+    while let Some((&byte, after)) = rest.split_first() {
+        let escaped = after
+            .get(..2)
+            .filter(|_| byte == b'%')
+            .and_then(|digits| std::str::from_utf8(digits).ok())
             .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        path.push(escaped.unwrap_or(first));
+        bytes.push(escaped.unwrap_or(byte));
         rest = if escaped.is_some() {
-            &behind[2..]
+            &after[2..]
         } else {
-            behind
+            after
         };
     }
-    path
+    std::path::PathBuf::from(std::ffi::OsString::from_vec(bytes))
 }
 
 /// The last part of a path: what a `finished` message and a found file are joined by.
@@ -331,18 +333,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn printable_paths_lead_back_to_the_file() {
+        use std::os::unix::ffi::OsStrExt as _;
+        for path in [
+            b"cam/clip.vge".as_slice(),
+            b"50%.vge",
+            b"%41%",
+            b"a\n\xff\x00b%zz",
+            "Füchse 🦊.vge".as_bytes(),
+        ] {
+            let back = path_of(&printable_path(path));
+            assert_eq!(back.as_os_str().as_bytes(), path);
+        }
+        let nobodys = path_of("%4");
+        assert_eq!(nobodys.as_os_str(), "%4", "what nobody printed stays");
+    }
+
+    #[test]
     fn odd_names_are_printable_and_none_is_lost() {
         assert_eq!(printable_path(b"cam/clip.mp4"), "cam/clip.mp4");
         assert_eq!(printable_path(b"50%\n\xff.mp4"), "50%25%0A%FF.mp4");
         assert_eq!(printable_path("Füchse.mp4".as_bytes()), "Füchse.mp4");
-        for path in [
-            &b"cam/clip.mp4"[..],
-            b"50%\n\xff.mp4",
-            b"%41%",
-            b"\xc3\xbc%ZZ",
-        ] {
-            assert_eq!(path_of_printable(&printable_path(path)), path);
-        }
-        assert_eq!(path_of_printable("%4"), b"%4", "what nobody printed stays");
     }
 }

@@ -40,6 +40,15 @@ pub(super) const PROJECTION: Projection = Projection {
 
 /// A motion without an end counts as going on for this long.
 const OPEN_MOTION_NS: i64 = 5 * MINUTE_NS;
+/// A recording whose length nobody knows counts as this long.
+const OPEN_RECORDING_NS: i64 = MINUTE_NS;
+/// What a message said of a file that never came is forgotten after this time.
+const HINT_AGE_NS: i64 = 7 * DAY_NS;
+/// Most files whose messages are kept before they come.
+const HINTS_MAX: i64 = 16_384;
+/// A message and a file are about one recording only if their starts are no further apart. A path
+/// may tell the time of another zone, but not of another day.
+const APART_NS: i64 = DAY_NS;
 /// Motions and recordings that are longer are linked by their first day alone: a bound, so that
 /// linking one does not look through all that ever were.
 const LONGEST_NS: i64 = DAY_NS;
@@ -101,19 +110,21 @@ fn fold_found(
     )?;
     let id = open.unwrap_or(event.position);
     let media = &found.media;
-    let ended_at = match (found.started_at, media.duration_s) {
-        (Some(start), Some(length)) => {
-            Some(start.saturating_add((length * SECOND_NS as f64) as i64))
-        }
-        _ => None,
-    };
+    let length = media.duration_s.map(nanos);
+    // Nobody says when it began, but it ended no later than it was last written to. A list must be
+    // in order, so that is taken for its end, and marked.
+    let written_until = || found.modified_at.saturating_sub(length.unwrap_or(0));
+    let started_at = found.started_at.unwrap_or_else(written_until);
+    let ended_at = length.map(|length| started_at.saturating_add(length));
     session.write(
         "INSERT INTO recordings (id, camera_id, file_path, original_name, started_at, ended_at, \
-         duration_s, file_size, fps, frame_count, width, height, codec, state, integrity, recorded_at, position) \
-         VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'unverified', ?15, ?14) \
+         duration_s, file_size, fps, frame_count, width, height, codec, state, integrity, recorded_at, \
+         position, file_name, start_estimated) \
+         VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'unverified', ?15, ?14, \
+         ?16, ?17) \
          ON CONFLICT (id) DO UPDATE SET \
          camera_id = coalesce(excluded.camera_id, recordings.camera_id), \
-         started_at = coalesce(excluded.started_at, recordings.started_at), \
+         started_at = excluded.started_at, start_estimated = excluded.start_estimated, \
          ended_at = coalesce(excluded.ended_at, recordings.ended_at), \
          duration_s = coalesce(excluded.duration_s, recordings.duration_s), \
          file_size = excluded.file_size, fps = coalesce(excluded.fps, recordings.fps), \
@@ -126,7 +137,7 @@ fn fold_found(
             id,
             found.camera.as_deref(),
             name,
-            found.started_at,
+            started_at,
             ended_at,
             media.duration_s,
             found.size_bytes,
@@ -137,7 +148,9 @@ fn fold_found(
             media.codec.as_deref(),
             if found.size_bytes == 0 { "empty" } else { "found" },
             event.position,
-            event.received_at
+            event.received_at,
+            file_key(name),
+            i64::from(found.started_at.is_none())
         ],
     )?;
     take_hint(session, id, name)?;
@@ -153,10 +166,11 @@ fn fold_finished(
     let file = &printable_path(file_key(&finished.file).as_bytes());
     session.write(
         "INSERT INTO recording_hints (file, camera_id, trigger, started_at, ended_at, fps, \
-         frame_count, position) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+         frame_count, position, received_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
          ON CONFLICT (file, camera_id) DO UPDATE SET trigger = excluded.trigger, \
          started_at = excluded.started_at, ended_at = excluded.ended_at, fps = excluded.fps, \
-         frame_count = excluded.frame_count, position = excluded.position",
+         frame_count = excluded.frame_count, position = excluded.position, \
+         received_at = excluded.received_at",
         values![
             file,
             &finished.camera,
@@ -165,20 +179,30 @@ fn fold_finished(
             finished.ended_at,
             finished.fps,
             finished.frame_count,
-            event.position
+            event.position,
+            event.received_at
         ],
     )?;
-    // The newest recording of that name, unless it is older than the hint could be about.
+    forget_hints(session, event.received_at)?;
+    // The newest recording of that name, unless it is older than the message could be about.
     let known = first(
         session,
-        "SELECT id, original_name FROM recordings WHERE (original_name = ?1 OR \
-         substr(original_name, -length(?1) - 1) = '/' || ?1) AND trigger IS NULL \
-         AND (camera_id IS NULL OR camera_id = ?2) ORDER BY id DESC LIMIT 1",
-        values![file, &finished.camera],
-        |row| Ok((row.int(0)?, row.text(1)?.to_owned())),
+        "SELECT id, original_name, state = 'sealed' FROM recordings WHERE file_name = ?1 \
+         AND trigger IS NULL AND state <> 'deleted' AND (camera_id IS NULL OR camera_id = ?2) \
+         AND recorded_at >= ?3 ORDER BY id DESC LIMIT 1",
+        values![
+            file,
+            &finished.camera,
+            event.received_at.saturating_sub(HINT_AGE_NS)
+        ],
+        |row| Ok((row.int(0)?, row.text(1)?.to_owned(), row.int(2)? == 1)),
     )?;
-    if let Some((id, name)) = known {
-        take_hint(session, id, &name)?;
+    if let Some((id, name, sealed)) = known
+        && let Some(hint) = take_hint(session, id, &name)?
+    {
+        if sealed {
+            drop_hint(session, hint)?;
+        }
         session.write(
             "UPDATE recordings SET position = ?2 WHERE id = ?1",
             values![id, event.position],
@@ -186,6 +210,20 @@ fn fold_finished(
         link(session, id)?;
     }
     Ok(())
+}
+
+/// Bounds what is kept of files that never came. By the order of events and the times in them alone,
+/// so that a rebuild comes out the same.
+fn forget_hints(session: &mut dyn Session, now: i64) -> Result<(), StorageError> {
+    session.write(
+        "DELETE FROM recording_hints WHERE received_at < ?1",
+        values![now.saturating_sub(HINT_AGE_NS)],
+    )?;
+    session.write(
+        "DELETE FROM recording_hints WHERE position <= \
+         (SELECT position FROM recording_hints ORDER BY position DESC LIMIT 1 OFFSET ?1)",
+        values![HINTS_MAX],
+    )
 }
 
 fn fold_sealed(
@@ -204,9 +242,9 @@ fn fold_sealed(
     let id = open.unwrap_or(event.position);
     session.write(
         "INSERT INTO recordings (id, file_path, original_name, file_size, state, key_id, \
-         plain_sha256, header_tag, iv, integrity, recorded_at, position) \
-         VALUES (?1, ?2, ?3, ?4, 'sealed', ?5, ?6, ?7, ?8, ?9, ?11, ?10) \
-         ON CONFLICT (id) DO UPDATE SET iv = excluded.iv, \
+         plain_sha256, header_tag, iv, integrity, recorded_at, position, file_name, adopted) \
+         VALUES (?1, ?2, ?3, ?4, 'sealed', ?5, ?6, ?7, ?8, ?9, ?11, ?10, ?12, ?13) \
+         ON CONFLICT (id) DO UPDATE SET iv = excluded.iv, adopted = excluded.adopted, \
          file_path = excluded.file_path, file_size = excluded.file_size, state = 'sealed', \
          failure = NULL, key_id = excluded.key_id, plain_sha256 = excluded.plain_sha256, \
          header_tag = excluded.header_tag, integrity = excluded.integrity, \
@@ -228,10 +266,14 @@ fn fold_sealed(
                 "verified"
             },
             event.position,
-            event.received_at
+            event.received_at,
+            file_key(name),
+            i64::from(sealed.adopted)
         ],
     )?;
-    take_hint(session, id, name)?;
+    if let Some(hint) = take_hint(session, id, name)? {
+        drop_hint(session, hint)?;
+    }
     link(session, id)
 }
 
@@ -345,40 +387,160 @@ fn fold_rotated(
     Ok(())
 }
 
+/// A recording's times, and whether the file's own time is all that tells its start.
+struct Times {
+    camera: Option<String>,
+    started_at: Option<i64>,
+    ended_at: Option<i64>,
+    duration_s: Option<f64>,
+    estimated: bool,
+}
+
+/// What a message said of a file.
+struct Hint {
+    camera: String,
+    started_at: Option<i64>,
+    ended_at: Option<i64>,
+    position: i64,
+}
+
 /// Takes over what the newest message about this file said: of the recording's own camera, or of
-/// any when the path does not tell the camera.
-fn take_hint(session: &mut dyn Session, id: i64, name: &str) -> Result<(), StorageError> {
+/// any when the path does not tell the camera. Returns the position of the message.
+fn take_hint(session: &mut dyn Session, id: i64, name: &str) -> Result<Option<i64>, StorageError> {
+    let times = first(
+        session,
+        "SELECT camera_id, started_at, ended_at, duration_s, start_estimated FROM recordings \
+         WHERE id = ?1",
+        values![id],
+        |row| {
+            Ok(Times {
+                camera: row.opt_text(0)?.map(ToOwned::to_owned),
+                started_at: row.opt_int(1)?,
+                ended_at: row.opt_int(2)?,
+                duration_s: row.opt_real(3)?,
+                estimated: row.int(4)? == 1,
+            })
+        },
+    )?;
+    let Some(times) = times else {
+        return Ok(None);
+    };
+    let hint = first(
+        session,
+        "SELECT camera_id, started_at, ended_at, position FROM recording_hints \
+         WHERE file = ?1 AND (?2 IS NULL OR camera_id = ?2) ORDER BY position DESC LIMIT 1",
+        values![file_key(name), times.camera.as_deref()],
+        |row| {
+            Ok(Hint {
+                camera: row.text(0)?.to_owned(),
+                started_at: row.opt_int(1)?,
+                ended_at: row.opt_int(2)?,
+                position: row.int(3)?,
+            })
+        },
+    )?;
+    let Some(hint) = hint.filter(|hint| times.may_be_of(hint)) else {
+        return Ok(None);
+    };
+    let joined = times.joined(&hint);
     // What the camera says of itself beats what a path pattern guesses.
     session.write(
-        "UPDATE recordings SET camera_id = hint.camera_id, trigger = hint.trigger, \
-         started_at = coalesce(hint.started_at, recordings.started_at), \
-         ended_at = coalesce(hint.ended_at, recordings.ended_at), \
+        "UPDATE recordings SET camera_id = ?2, trigger = hint.trigger, started_at = ?3, \
+         ended_at = ?4, duration_s = ?5, start_estimated = ?6, \
          fps = coalesce(recordings.fps, hint.fps), \
          frame_count = coalesce(recordings.frame_count, hint.frame_count) \
-         FROM (SELECT h.* FROM recording_hints h JOIN recordings r ON r.id = ?1 \
-             WHERE h.file = ?2 AND (r.camera_id IS NULL OR h.camera_id = r.camera_id) \
-             ORDER BY h.position DESC LIMIT 1) AS hint \
+         FROM (SELECT trigger, fps, frame_count FROM recording_hints WHERE position = ?7) AS hint \
          WHERE recordings.id = ?1",
-        values![id, file_key(name)],
+        values![
+            id,
+            joined.camera.as_deref(),
+            joined.started_at,
+            joined.ended_at,
+            joined.duration_s,
+            i64::from(joined.estimated),
+            hint.position
+        ],
+    )?;
+    Ok(Some(hint.position))
+}
+
+fn drop_hint(session: &mut dyn Session, position: i64) -> Result<(), StorageError> {
+    session.write(
+        "DELETE FROM recording_hints WHERE position = ?1",
+        values![position],
     )
 }
 
-/// Links a recording with the first motion of its camera that it overlaps.
+impl Times {
+    /// Whether the message may be about this recording, and not another one of the same name.
+    fn may_be_of(&self, hint: &Hint) -> bool {
+        match (self.started_at, hint.started_at.or(hint.ended_at)) {
+            // A file may have been copied long after it was recorded.
+            (Some(ours), Some(theirs)) if !self.estimated => {
+                ours.abs_diff(theirs) <= APART_NS as u64
+            }
+            _ => true,
+        }
+    }
+
+    /// The times with those of the message; what one of them leaves out follows from the others.
+    fn joined(self, hint: &Hint) -> Self {
+        let length = self.duration_s.map(nanos);
+        let ended = hint
+            .ended_at
+            .filter(|end| hint.started_at.is_none_or(|start| start <= *end));
+        let from_end = || {
+            ended
+                .zip(length)
+                .map(|(end, length)| end.saturating_sub(length))
+        };
+        let told = hint
+            .started_at
+            .or_else(|| if self.estimated { from_end() } else { None });
+        let started_at = told.or(self.started_at);
+        let follows = || match (told, length) {
+            (Some(start), Some(length)) => Some(start.saturating_add(length)),
+            (Some(_), None) => None,
+            (None, _) => self.ended_at,
+        };
+        let ended_at = ended
+            .filter(|end| started_at.is_none_or(|start| start <= *end))
+            .or_else(follows);
+        let both = hint.started_at.zip(ended);
+        let between = both.map(|(start, end)| end.saturating_sub(start) as f64 / SECOND_NS as f64);
+        Self {
+            camera: Some(hint.camera.clone()),
+            started_at,
+            ended_at,
+            duration_s: self.duration_s.or(between),
+            estimated: self.estimated && told.is_none(),
+        }
+    }
+}
+
+fn nanos(seconds: f64) -> i64 {
+    (seconds * SECOND_NS as f64) as i64
+}
+
+/// Links a recording with the first motion of its camera that it overlaps. What it shows is told by
+/// the first of them that says what moved.
 fn link(session: &mut dyn Session, id: i64) -> Result<(), StorageError> {
     session.write(
         "UPDATE recordings SET \
          event_id = (SELECT m.position FROM recording_motions m \
-             WHERE m.camera_id = recordings.camera_id AND m.started_at <= recordings.ended_at \
+             WHERE m.camera_id = recordings.camera_id \
+             AND m.started_at <= coalesce(recordings.ended_at, recordings.started_at + ?4) \
              AND m.started_at >= recordings.started_at - ?3 \
              AND coalesce(m.ended_at, m.started_at + ?2) >= recordings.started_at \
              ORDER BY m.started_at, m.position LIMIT 1), \
          detection_type = (SELECT m.detection FROM recording_motions m \
-             WHERE m.camera_id = recordings.camera_id AND m.started_at <= recordings.ended_at \
+             WHERE m.camera_id = recordings.camera_id \
+             AND m.started_at <= coalesce(recordings.ended_at, recordings.started_at + ?4) \
              AND m.started_at >= recordings.started_at - ?3 \
              AND coalesce(m.ended_at, m.started_at + ?2) >= recordings.started_at \
              AND m.detection IS NOT NULL ORDER BY m.started_at, m.position LIMIT 1) \
-         WHERE id = ?1 AND started_at IS NOT NULL AND ended_at IS NOT NULL",
-        values![id, OPEN_MOTION_NS, LONGEST_NS],
+         WHERE id = ?1 AND started_at IS NOT NULL",
+        values![id, OPEN_MOTION_NS, LONGEST_NS, OPEN_RECORDING_NS],
     )
 }
 
@@ -413,9 +575,9 @@ fn link_camera(
 ) -> Result<(), StorageError> {
     let touched = crate::storage::all(
         session,
-        "SELECT id FROM recordings WHERE camera_id = ?1 AND started_at <= ?3 AND ended_at >= ?2 \
-         AND started_at >= ?2 - ?4",
-        values![camera, from, to, LONGEST_NS],
+        "SELECT id FROM recordings WHERE camera_id = ?1 AND started_at <= ?3 \
+         AND coalesce(ended_at, started_at + ?5) >= ?2 AND started_at >= ?2 - ?4",
+        values![camera, from, to, LONGEST_NS, OPEN_RECORDING_NS],
         |row| row.int(0),
     )?;
     touched.into_iter().try_for_each(|id| link(session, id))
@@ -423,14 +585,18 @@ fn link_camera(
 
 pub(super) const VIEWS: &[View] = &[View {
     name: "recordings",
-    about: "recordings, and whether each is sealed",
+    about: "recordings: what they show, whether each is sealed and unchanged, and what keeps it",
     columns: columns![
-        "started_at" Time, "camera_id" Text, "file_path" Text, "state" Text, "duration_s" Number,
-        "file_size" Bytes, "codec" Text, "width" Number, "height" Number, "trigger" Text,
-        "detection_type" Text, "failure" Text, "id" Number
+        "started_at" Time, "start" Text, "camera_id" Text, "duration_s" Number, "trigger" Text,
+        "detection_type" Text, "state" Text, "integrity" Text, "kept" Text, "thumbnail" Text,
+        "file_path" Text, "file_size" Bytes, "codec" Text, "width" Number, "height" Number,
+        "fps" Number, "failure" Text, "event_id" Number, "id" Number
     ],
-    sql: "SELECT started_at, camera_id, file_path, state, duration_s, file_size, codec, width, \
-          height, trigger, detection_type, failure, id FROM recordings \
+    sql: "SELECT started_at, CASE start_estimated WHEN 1 THEN 'estimated' END, camera_id, duration_s, \
+          trigger, detection_type, state, CASE state WHEN 'sealed' THEN integrity END, \
+          CASE WHEN starred = 1 AND held = 1 THEN 'starred, held' WHEN starred = 1 THEN 'starred' \
+          WHEN held = 1 THEN 'held' END, CASE WHEN thumbnail_path IS NOT NULL THEN 'yes' END, \
+          file_path, file_size, codec, width, height, fps, failure, event_id, id FROM recordings \
           WHERE coalesce(started_at, ?1) >= ?1 AND coalesce(started_at, ?1) < ?2 \
           ORDER BY coalesce(started_at, 0) DESC, id DESC LIMIT ?3",
 }];

@@ -17,6 +17,9 @@ const NAME_MAX_BYTES: usize = 255;
 /// The containers that cameras and recorders write.
 pub const CLIP_EXTENSIONS: [&str; 6] = ["mp4", "mkv", "mov", "avi", "ts", "webm"];
 
+/// The kinds of pictures that are thumbnails of clips.
+pub const PICTURE_EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
+
 /// What the name of a sidecar has more than that of its file.
 const AUTH_SUFFIX: &str = ".auth";
 
@@ -33,6 +36,15 @@ pub fn is_clip(name: &OsStr) -> bool {
     let (stem, extension) = split(name.as_bytes());
     !stem.is_empty()
         && CLIP_EXTENSIONS
+            .iter()
+            .any(|e| extension.eq_ignore_ascii_case(e.as_bytes()))
+}
+
+/// Whether the extension (of either case) says that this is a picture.
+pub fn is_picture(name: &OsStr) -> bool {
+    let (stem, extension) = split(name.as_bytes());
+    !stem.is_empty()
+        && PICTURE_EXTENSIONS
             .iter()
             .any(|e| extension.eq_ignore_ascii_case(e.as_bytes()))
 }
@@ -94,11 +106,18 @@ pub(super) fn reseal_names(sealed: &OsStr) -> (OsString, OsString) {
 
 /// The names that the sealed copy of `clip` may get, in the order in which they are tried:
 /// `clip.vge`, `clip.mp4.vge`, and last a name with a digest of the original one, for names that
-/// would become too long or are both taken.
+/// would become too long or are both taken. A picture keeps its extension in each, so that it is
+/// known for one and leaves `clip.vge` to the clip: `clip.jpg.vge`.
 pub fn sealed_names(clip: &OsStr) -> Vec<OsString> {
     let name = clip.as_bytes();
-    let (stem, _) = split(name);
-    let ending = [b"~", hex::encode(&digest(clip)).as_bytes(), b".vge"].concat();
+    let (stem, extension) = split(name);
+    let is_picture = is_picture(clip);
+    let kind = if is_picture {
+        [b".", extension].concat()
+    } else {
+        Vec::new()
+    };
+    let ending = [b"~", hex::encode(&digest(clip)).as_bytes(), &kind, b".vge"].concat();
     // The sidecar's name is longer, and has to fit as well.
     let max_bytes = NAME_MAX_BYTES - AUTH_SUFFIX.len();
     let kept = &stem[..stem.len().min(max_bytes - ending.len())];
@@ -108,6 +127,7 @@ pub fn sealed_names(clip: &OsStr) -> Vec<OsString> {
         [kept, &ending].concat(),
     ]
     .into_iter()
+    .skip(usize::from(is_picture))
     .filter(|name| name.len() <= max_bytes)
     .map(OsString::from_vec)
     .collect()
@@ -142,7 +162,10 @@ fn split(name: &[u8]) -> (&[u8], &[u8]) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn os(bytes: &[u8]) -> &OsStr {
@@ -181,6 +204,21 @@ mod tests {
         assert!(names[2].as_bytes().starts_with(b"clip~"));
         assert!(names.iter().all(|n| is_sealed(n)));
         assert_eq!(sealed_names(os(b"a\n\xff.ts"))[0], os(b"a\n\xff.vge"));
+    }
+
+    #[test]
+    fn a_picture_stays_known_for_one() {
+        for name in ["a.jpg", "a.mp4.JPEG", "a-thumb.png", "a.webp"] {
+            let name = OsStr::new(name);
+            assert!(is_picture(name) && !is_clip(name));
+            let names = sealed_names(name);
+            assert_eq!(names.len(), 2);
+            for sealed in names {
+                assert!(is_picture(Path::new(&sealed).file_stem().unwrap()));
+            }
+        }
+        assert_eq!(sealed_names(os(b"clip.jpg"))[0], "clip.jpg.vge");
+        assert!(!is_picture(os(b".jpg")) && !is_picture(os(b"a.jpg.vge")));
     }
 
     #[test]

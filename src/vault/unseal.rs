@@ -62,6 +62,17 @@ impl SealedFile {
         Ok((iv, Keystream::new(key, &iv)))
     }
 
+    /// The IV, and the first `len` bytes of the plaintext under `key`, fewer if there are fewer.
+    /// Nothing is verified: it is for finding out whether the key is the right one.
+    pub fn head(&self, key: &Key, len: usize) -> Result<(Iv, Vec<u8>), UnsealError> {
+        let (iv, mut keystream) = self.keystream(key)?;
+        let mut head = vec![0; len];
+        let got = self.read(&mut head, IV_BYTES as u64)?;
+        head.truncate(got);
+        keystream.apply(&mut head);
+        Ok((iv, head))
+    }
+
     /// Asks the system to forget its copy in memory, so that reading asks the disk.
     pub(super) fn forget_cached(&self, from_bytes: u64) {
         let rest = NonZeroU64::new(self.fingerprint.size_bytes.saturating_sub(from_bytes));

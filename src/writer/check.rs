@@ -2,8 +2,9 @@
 //!
 //! Every check runs to its end and says what it found; none of them writes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::event::recording::path_of;
 use crate::event_log::append::head;
 use crate::read_model::{Projection, STATE_TABLES};
 use crate::storage::sqlite::Database;
@@ -283,7 +284,7 @@ fn recording_files(session: &mut dyn Session, folder: &Path) -> Outcome {
             count += 1;
             let (id, path, size, state) = (row.int(0)?, row.text(1)?, row.int(2)?, row.text(3)?);
             let wanted = (state == "sealed").then_some(size + SEAL_OVERHEAD_BYTES);
-            let problem = match std::fs::metadata(folder.join(path_from_printable(path))) {
+            let problem = match std::fs::metadata(folder.join(path_of(path))) {
                 Err(error) => format!("recording {id} ({state}): {path}: {error}"),
                 Ok(file) if !file.is_file() => {
                     format!("recording {id} ({state}): {path} is not a file")
@@ -303,46 +304,9 @@ fn recording_files(session: &mut dyn Session, folder: &Path) -> Outcome {
     Ok((format!("{count} files are in their places"), problems))
 }
 
-/// The path that [`printable_path`](crate::event::recording::printable_path) wrote.
-fn path_from_printable(printable: &str) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt as _;
-    let mut bytes = Vec::with_capacity(printable.len());
-    let mut rest = printable.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let escaped = after
-            .get(..2)
-            .filter(|_| byte == b'%')
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(escaped.unwrap_or(byte));
-        rest = if escaped.is_some() {
-            &after[2..]
-        } else {
-            after
-        };
-    }
-    PathBuf::from(std::ffi::OsString::from_vec(bytes))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::recording::printable_path;
-
-    #[test]
-    fn printable_paths_lead_back_to_the_file() {
-        use std::os::unix::ffi::OsStrExt as _;
-        for path in [
-            b"cam/clip.vge".as_slice(),
-            b"50%.vge",
-            b"%41%",
-            b"a\n\xff\x00b%zz",
-            "Füchse 🦊.vge".as_bytes(),
-        ] {
-            let back = path_from_printable(&printable_path(path));
-            assert_eq!(back.as_os_str().as_bytes(), path);
-        }
-    }
 
     #[test]
     fn many_problems_are_counted_and_not_all_named() {

@@ -15,8 +15,8 @@ use crate::config::Config;
 use crate::ingest::recordings;
 use crate::storage::{Session, StorageError, all};
 use crate::vault::folder::Folder;
-use crate::vault::key::{self, Key, KeyEnvironment, KeyId, KeySource, NotAKeyId};
-use crate::vault::keyring::{KeyRing, Keyring, KeyringError};
+use crate::vault::key::{self, Key, KeyEnvironment, KeyId, KeyOptions, KeySource, NotAKeyId};
+use crate::vault::keyring::{Keyring, KeyringError};
 use crate::vault::rotation::{self, Plan};
 use crate::vault::scan::{Entry, scan};
 use crate::vault::sidecar;
@@ -143,45 +143,11 @@ fn gather(context: &Context<'_>) -> Result<Keys, CliError> {
     } else {
         BTreeMap::new()
     };
-    let mut places = BTreeMap::<String, Vec<&'static str>>::new();
-    let mut unfit = BTreeMap::<String, String>::new();
-    let mut current = None;
-    match key::find(&options, &environment()) {
-        Ok((key, source)) => {
-            let place = match source {
-                KeySource::Credential(_) => "credential",
-                KeySource::KeyFile(_) => "key file",
-                KeySource::Environment => "environment",
-            };
-            let id = key.id().to_string();
-            places.entry(id.clone()).or_default().push(place);
-            current = Some(id);
-            let keys = KeyRing::load(key, &ring);
-            for id in keys.kept() {
-                places.entry(id.to_string()).or_default().push("keyring");
-            }
-            for (id, error) in keys.unfit_ones() {
-                unfit.insert(id.to_string(), error.to_string());
-            }
-            problems.extend(keys.trouble().map(ToString::to_string));
-        }
-        Err(error) => {
-            problems.push(error.to_string());
-            match ring.ids() {
-                Ok(ids) => {
-                    for id in ids {
-                        match ring.load(&id) {
-                            Ok(_) => places.entry(id.to_string()).or_default().push("keyring"),
-                            Err(error) => {
-                                unfit.insert(id.to_string(), error.to_string());
-                            }
-                        }
-                    }
-                }
-                Err(error) => problems.push(error.to_string()),
-            }
-        }
-    }
+    let Found {
+        mut places,
+        mut unfit,
+        current,
+    } = find(&options, &ring, &mut problems);
     problems.extend(unfit.values().cloned());
     let mut ids: Vec<String> = needs
         .iter()
@@ -229,6 +195,49 @@ fn gather(context: &Context<'_>) -> Result<Keys, CliError> {
         unfinished,
         problems,
     })
+}
+
+/// The keys that are there.
+#[derive(Default)]
+struct Found {
+    places: BTreeMap<String, Vec<&'static str>>,
+    /// Files of the keyring that cannot be used, and why.
+    unfit: BTreeMap<String, String>,
+    current: Option<String>,
+}
+
+fn find(options: &KeyOptions, ring: &Keyring, problems: &mut Vec<String>) -> Found {
+    let mut found = Found::default();
+    match key::find(options, &environment()) {
+        Ok((key, source)) => {
+            let place = match source {
+                KeySource::Credential(_) => "credential",
+                KeySource::KeyFile(_) => "key file",
+                KeySource::Environment => "environment",
+            };
+            let id = key.id().to_string();
+            found.places.entry(id.clone()).or_default().push(place);
+            found.current = Some(id);
+        }
+        Err(error) => problems.push(error.to_string()),
+    }
+    let ids = ring.ids().unwrap_or_else(|error| {
+        problems.push(error.to_string());
+        Vec::new()
+    });
+    for id in ids {
+        match ring.load(&id) {
+            Ok(Some(_)) => {
+                let places = found.places.entry(id.to_string()).or_default();
+                places.push("keyring");
+            }
+            Ok(None) => {}
+            Err(error) => {
+                found.unfit.insert(id.to_string(), error.to_string());
+            }
+        }
+    }
+    found
 }
 
 fn show(keys: &Keys, context: &mut Context<'_>) -> Result<(), CliError> {

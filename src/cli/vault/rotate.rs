@@ -49,12 +49,11 @@ pub(super) fn rotate(args: &RotateArgs, context: &mut Context<'_>) -> Result<(),
         only_finish: args.finish,
     };
     let rotation = Rotation::begin(&options, &environment(), &ring, ids::random(), wish);
-    let reencrypts = match rotation.map_err(rotation_error)? {
-        Some(rotation) => carry_out(rotation, &ring, context)?,
-        None => {
-            context.note("no rotation was cut short");
-            true
-        }
+    let reencrypts = if let Some(rotation) = rotation.map_err(rotation_error)? {
+        carry_out(rotation, &ring, context)?
+    } else {
+        context.note("no rotation was cut short");
+        true
     };
     if reencrypts {
         reencrypt(&config, context)?;

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::clip::{Clip, Verdict, beside};
 use super::queue::Look;
-use super::{Stop, TROUBLE_EVERY, Watcher};
+use super::{Stop, TROUBLE_EVERY, Watcher, thumbnail};
 use crate::base::ids;
 use crate::vault::admission::{Admission, Source};
 use crate::vault::folder::Folder;
@@ -24,21 +24,33 @@ const BATCH_MAX: usize = 64;
 const SMALL_BYTES: u64 = 1 << 20;
 
 impl Watcher {
-    /// Small files whose turn it is, if there are several and it is their turn.
-    pub(super) fn take_batch(&mut self, now: Instant) -> Vec<(PathBuf, Look)> {
+    /// The files whose turn it is: several small ones, or one; else when the next is due. The two
+    /// take turns, so that many small ones do not hold up a large one.
+    pub(super) fn take_work(
+        &mut self,
+        now: Instant,
+    ) -> Result<Vec<(PathBuf, Look)>, Option<Instant>> {
         self.batched = !self.batched && self.can_seal();
-        if !self.batched {
-            return Vec::new();
+        if self.batched {
+            let small = self.queue.take_small(now, BATCH_MAX, SMALL_BYTES);
+            if !small.is_empty() {
+                return Ok(small);
+            }
         }
-        self.queue.take_small(now, BATCH_MAX, SMALL_BYTES)
+        self.queue.take(now).map(|file| vec![file])
     }
 
     /// Does with each file what can be done.
-    pub(super) fn work_batch(
+    pub(super) fn work_all(
         &mut self,
-        files: Vec<(PathBuf, Look)>,
+        mut files: Vec<(PathBuf, Look)>,
         now: Instant,
     ) -> Result<(), Stop> {
+        if files.len() == 1
+            && let Some((path, look)) = files.pop()
+        {
+            return self.work(path, look, now);
+        }
         let began = Instant::now();
         let outcome = self.seal_batch(&files);
         let now = now + began.elapsed();
@@ -104,6 +116,9 @@ impl Watcher {
         self.sealed_files = self.sealed_files.map(|files| files + count);
         self.store_all(events)?;
         self.count_sealed(count);
+        for (_, clip, ..) in &sealed {
+            self.see_pictures(clip.path);
+        }
         let proven: Vec<_> = sealed
             .iter()
             .map(|(_, _, source, one)| (*source, one))
@@ -135,6 +150,10 @@ impl Watcher {
             let Ok(Admission::Ready(source)) = admitted else {
                 continue;
             };
+            // A picture is no recording.
+            if thumbnail::is_picture(path) {
+                continue;
+            }
             let clip = Clip::new(path, look);
             let has_copy =
                 beside(path).any(|path| matches!(unseal::open_sealed(folder, &path), Ok(Ok(_))));

@@ -16,7 +16,7 @@ use std::path::Path;
 
 use super::queue::Look;
 use super::records::{Row, State, modified_at};
-use super::{Stop, Watcher, media, printable};
+use super::{Stop, Watcher, media, printable, thumbnail};
 use crate::base::ids;
 use crate::event::recording::{Failed, Found, Media, Sealed};
 use crate::event::{Event, NewEvent};
@@ -50,7 +50,7 @@ pub(super) enum Verdict {
 
 /// The file in question.
 pub(super) struct Clip<'a> {
-    path: &'a Path,
+    pub(super) path: &'a Path,
     /// Its printable path: the recording's name.
     pub(super) name: String,
     look: &'a Look,
@@ -77,6 +77,9 @@ impl Watcher {
         let Some(folder) = self.folder.clone() else {
             return Ok(Verdict::Again);
         };
+        if thumbnail::is_picture(path) {
+            return self.judge_picture(&folder, path, look);
+        }
         let clip = Clip::new(path, look);
         let earlier = Some(&look.fingerprint);
         match admission::admit(&folder, path, earlier, &self.options.admission) {
@@ -143,6 +146,7 @@ impl Watcher {
         drop(key);
         self.store(self.sealed_event(clip, &sealed, found_at))?;
         self.count_sealed(1);
+        self.see_pictures(clip.path);
         self.unlink(clip, source, &sealed, None)
     }
 

@@ -86,7 +86,7 @@ impl Outlet {
     }
 
     fn offer(&self, paths: Vec<PathBuf>) {
-        for path in paths.into_iter().filter(|path| is_clip(path)) {
+        for path in paths.into_iter().filter(|path| is_ours(path)) {
             if self.paths.try_send(path).is_err() {
                 self.miss();
             }
@@ -96,6 +96,10 @@ impl Outlet {
     fn miss(&self) {
         self.missed.store(true, Ordering::Release);
     }
+}
+
+fn is_ours(path: &Path) -> bool {
+    is_clip(path) || path.file_name().is_some_and(names::is_picture)
 }
 
 fn is_clip(path: &Path) -> bool {
@@ -139,7 +143,7 @@ mod tests {
         for (kind, path) in [
             (close, "/yard/.nightjar-seal-00.tmp"),
             (rename, "/yard/a.vge"),
-            (close, "/yard/a.jpg"),
+            (close, "/yard/a.txt"),
             (
                 EventKind::Access(AccessKind::Open(AccessMode::Any)),
                 "/yard/d.mp4",

@@ -19,6 +19,7 @@ mod media;
 mod queue;
 mod records;
 mod reencryption;
+mod thumbnail;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -37,6 +38,7 @@ use self::queue::{Look, Queue};
 use self::records::{Records, State};
 use self::reencryption::Reencryption;
 pub use self::reencryption::{ReencryptError, Tally as Reencrypted, reencrypt};
+use self::thumbnail::Wanted;
 use crate::base::clock::{Clock, UnixNanos};
 use crate::base::shutdown::Shutdown;
 use crate::base::telemetry::Telemetry;
@@ -295,10 +297,8 @@ impl Watcher {
             self.next_scan = now + self.options.scan_every;
             self.scan(now)
         } else {
-            let small = self.take_batch(now);
-            match self.queue.take(now) {
-                _ if !small.is_empty() => self.work_batch(small, now),
-                Ok((path, look)) => self.work(path, look, now),
+            match self.take_work(now) {
+                Ok(files) => self.work_all(files, now),
                 Err(_) if self.adoption_due && self.queue.is_idle() && self.can_seal() => {
                     self.adopt()
                 }
@@ -406,7 +406,7 @@ impl Watcher {
         let Ok(relative) = path.strip_prefix(&self.options.folder) else {
             return;
         };
-        if !self.takes(relative) {
+        if !self.takes(relative) && !thumbnail::is_picture(relative) {
             return;
         }
         // What cannot be opened is for the scan to judge.
@@ -423,7 +423,7 @@ impl Watcher {
             return Ok(());
         };
         let key_usable = self.key_trouble.is_none();
-        let (mut leftovers, mut reseals) = (Vec::new(), Vec::new());
+        let (mut leftovers, mut reseals, mut spare_pictures) = (Vec::new(), Vec::new(), 0);
         let mut failure = None;
         let began = Instant::now();
         self.queue.begin_scan();
@@ -438,6 +438,15 @@ impl Watcher {
                     Err(error) => failure = Some(error),
                 }
             }
+            Entry::Picture { path, fingerprint } => match self.wants(&path) {
+                Ok(Wanted::Now) => {
+                    let seen_at = now + began.elapsed();
+                    self.queue.see(&path, fingerprint, seen_at, key_usable);
+                }
+                Ok(Wanted::Later) => {}
+                Ok(Wanted::Never) => spare_pictures += 1,
+                Err(error) => failure = Some(error),
+            },
             Entry::Leftover { path } if leftovers.len() < LEFTOVERS_MAX => leftovers.push(path),
             Entry::Reseal { path } if reseals.len() < LEFTOVERS_MAX => reseals.push(path),
             _ => {}
@@ -446,7 +455,13 @@ impl Watcher {
             return Err(error.into());
         }
         match scanned {
-            Ok(tally) => self.end_scan(&tally),
+            Ok(mut tally) => {
+                if spare_pictures > 0 {
+                    let spare = IgnoreReason::SparePicture;
+                    tally.ignored.insert(spare, spare_pictures);
+                }
+                self.end_scan(&tally);
+            }
             Err(error) => return self.note_folder(Some(error.to_string())),
         }
         // Nothing is being sealed while this thread is here, so these are nobody's.
@@ -626,6 +641,12 @@ impl Drop for Farewell {
             health.trouble = Some("the watcher has ended by a fault of its own; restart".into());
         }
     }
+}
+
+/// Whether these first bytes of a file, [`HEAD_BYTES`](media::HEAD_BYTES) if there are so many, are
+/// those of a video.
+pub fn is_video(head: &[u8]) -> bool {
+    media::container(&head[..head.len().min(media::HEAD_BYTES)]).is_some()
 }
 
 /// A path as it stands in streams and tables.

@@ -14,12 +14,26 @@ use crate::vault::hex;
 /// The newest row of one name.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
+    pub(super) id: i64,
     pub(super) state: State,
     pub(super) file_path: String,
     pub(super) failure: Option<String>,
     pub(super) key_id: Option<String>,
+    /// SHA-256 of the plaintext, as hex.
+    pub(super) plain_sha256: Option<String>,
     /// The `recording.found` behind it; none if its sealed file was adopted.
     pub(super) found: Option<FoundAt>,
+}
+
+/// The recording that a picture is of.
+#[derive(Clone, Debug)]
+pub(super) struct Pictured {
+    pub(super) id: i64,
+    /// Its printable original path.
+    pub(super) name: String,
+    pub(super) sealed: bool,
+    /// The sealed thumbnail that it has.
+    pub(super) thumbnail_path: Option<String>,
 }
 
 /// How far a recording has come.
@@ -133,7 +147,8 @@ impl Records {
         self.ask(|session| {
             let found = first(
                 session,
-                "SELECT id, position, state, file_path, failure, key_id FROM recordings \
+                "SELECT id, position, state, file_path, failure, key_id, plain_sha256 \
+                 FROM recordings \
                  WHERE original_name = ?1 ORDER BY id DESC LIMIT 1",
                 values![name],
                 |row| {
@@ -145,10 +160,12 @@ impl Records {
                         _ => State::Closed,
                     };
                     let row_of = Row {
+                        id: row.int(0)?,
                         state,
                         file_path: row.text(3)?.to_owned(),
                         failure: text(4)?,
                         key_id: text(5)?,
+                        plain_sha256: text(6)?,
                         found: None,
                     };
                     Ok((row.int(0)?, row.int(1)?, row_of))
@@ -304,13 +321,52 @@ impl Records {
         Ok(found.is_some())
     }
 
+    /// The recording with the first of these printable original paths that there is.
+    pub(super) fn pictured(&mut self, names: &[String]) -> Result<Option<Pictured>, StorageError> {
+        self.ask(|session| {
+            for name in names {
+                let found = first(
+                    session,
+                    "SELECT id, state = 'sealed', thumbnail_path FROM recordings \
+                     WHERE original_name = ?1 AND state <> 'deleted' ORDER BY id DESC LIMIT 1",
+                    values![name],
+                    |row| {
+                        Ok(Pictured {
+                            id: row.int(0)?,
+                            name: name.clone(),
+                            sealed: row.int(1)? == 1,
+                            thumbnail_path: row.opt_text(2)?.map(ToOwned::to_owned),
+                        })
+                    },
+                )?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+            Ok(None)
+        })
+    }
+
     /// The key that the newest sealed recording was sealed under, as hex.
+    ///
+    /// Adopted ones count only while there are no others, and then by the time of the recording:
+    /// they are met in any order, those under earlier keys too.
     pub(super) fn last_key(&mut self) -> Result<Option<String>, StorageError> {
         self.ask(|session| {
+            let sealed_here = first(
+                session,
+                "SELECT key_id FROM recordings WHERE state = 'sealed' AND key_id <> '' \
+                 AND adopted = 0 ORDER BY id DESC LIMIT 1",
+                &[],
+                |row| Ok(row.text(0)?.to_owned()),
+            )?;
+            if sealed_here.is_some() {
+                return Ok(sealed_here);
+            }
             first(
                 session,
                 "SELECT key_id FROM recordings WHERE state = 'sealed' AND key_id <> '' \
-                 ORDER BY id DESC LIMIT 1",
+                 ORDER BY started_at DESC, id DESC LIMIT 1",
                 &[],
                 |row| Ok(row.text(0)?.to_owned()),
             )

@@ -9,8 +9,6 @@
 //! What cannot be encrypted anew stays as it is and is told once: a file that is gone or not what was
 //! sealed by `recording.checked`, a key that is not in the keyring by a note.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -19,7 +17,7 @@ use super::records::{Records, Reencryptable};
 use super::{Options, Stop, Watcher, printable};
 use crate::base::clock::Clock;
 use crate::base::ids;
-use crate::event::recording::{Checked, Integrity, Part, Resealed, path_of_printable};
+use crate::event::recording::{Checked, Integrity, Part, Resealed, path_of};
 use crate::event::system::{Noted, Weight};
 use crate::event::{Event, NewEvent};
 use crate::vault::auth::HeaderTag;
@@ -115,8 +113,7 @@ impl Work<'_> {
     }
 
     fn one(&mut self, file: &Reencryptable) -> Result<Outcome, Stop> {
-        let bytes = path_of_printable(&file.file_path);
-        let path = Path::new(OsStr::from_bytes(&bytes));
+        let path = &path_of(&file.file_path);
         let id: Option<KeyId> = file.key_id.parse().ok();
         let Some(old) = id.and_then(|id| self.ring.get(&id)) else {
             return self.without_key(&file.key_id, id);
@@ -304,7 +301,7 @@ pub(super) fn settle(
                 let recorded: Vec<PathBuf> = records
                     .sealed_in(&parent)?
                     .iter()
-                    .map(|path| OsStr::from_bytes(&path_of_printable(path)).into())
+                    .map(|path| path_of(path))
                     .collect();
                 match reseal::belongs_to(folder, temp, &recorded) {
                     Ok(Some(path)) => {

@@ -1,11 +1,13 @@
 #![allow(clippy::unwrap_used)]
 
+mod adoption;
 mod files;
 mod keys;
 mod media;
 mod recovery;
 mod rotation;
 mod running;
+mod thumbnails;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -62,6 +64,30 @@ impl House {
             telemetry,
             shutdown,
         }
+    }
+
+    /// The daemon ends, somebody deletes the database, and it starts again.
+    fn lose_database(&mut self) {
+        self.shutdown.stop();
+        drop(self.handle.take());
+        self.writer.take().unwrap().join().unwrap();
+        for file in std::fs::read_dir(self.dir.path()).unwrap() {
+            let path = file.unwrap().path();
+            if printable(&path).contains("nightjar.db") {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+        self.shutdown = Shutdown::new();
+        let (handle, core) = start_writer(
+            self.dir.path(),
+            &self.telemetry,
+            &self.shutdown,
+            read_model::ALL,
+        );
+        let thread = std::thread::Builder::new()
+            .spawn(move || core.run().unwrap())
+            .unwrap();
+        (self.handle, self.writer) = (Some(handle), Some(thread));
     }
 
     fn handle(&self) -> &Handle {

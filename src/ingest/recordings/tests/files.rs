@@ -436,3 +436,41 @@ fn the_path_tells_camera_and_start() {
             .all(|event| &*event.source.text == "camera/driveway")
     );
 }
+
+#[test]
+fn many_small_clips_are_sealed_in_one_pass_and_none_is_left_behind() {
+    const CLIPS: usize = 200;
+    let house = House::new();
+    for n in 0..CLIPS {
+        house.put(&format!("{n}.mp4"), format!("clip {n}").as_bytes());
+    }
+    // Among them a copy whose event was lost, and one whose name is taken.
+    put_sealed(&house, "7.mp4");
+    house.put("8.vge", b"somebody else's");
+    house.pass();
+    for n in 0..CLIPS {
+        let sealed = if n == 8 {
+            "8.mp4.vge".to_owned()
+        } else {
+            format!("{n}.vge")
+        };
+        assert!(
+            house.opened(&sealed, &KEY) == format!("clip {n}").as_bytes(),
+            "{n}"
+        );
+        assert!(!house.rec(format!("{n}.mp4")).exists(), "{n}");
+    }
+    assert_eq!(house.count(Kind::RecordingSealed), CLIPS);
+    assert_eq!(house.count(Kind::RecordingFound), CLIPS);
+    assert_eq!(house.count(Kind::RecordingFailed), 0);
+}
+
+/// Seals a clip as a process would that is killed before it tells.
+fn put_sealed(house: &House, name: &str) {
+    let folder = Folder::open(&house.rec("")).unwrap();
+    let source = admission::open_source(&folder, Path::new(name))
+        .unwrap()
+        .unwrap();
+    let key = Key::from_bytes(KEY);
+    crate::vault::seal::seal(&source, &key, [5; 16], SealOptions::default()).unwrap();
+}
