@@ -362,14 +362,11 @@ impl KeyRing {
         ids
     }
 
-    /// The ids of the keys of which the keyring has a file that can be used.
-    pub fn kept(&self) -> impl Iterator<Item = &KeyId> {
-        self.others.keys()
-    }
-
-    /// The ids of files in the keyring that cannot be used, and why.
-    pub fn unfit_ones(&self) -> impl Iterator<Item = (&KeyId, &KeyringError)> {
-        self.unfit.iter()
+    /// All keys that can be used, the current one first.
+    pub fn into_keys(mut self) -> Vec<Key> {
+        self.others.remove(&self.current.id());
+        let others = std::mem::take(&mut self.others).into_values();
+        std::iter::once(self.current).chain(others).collect()
     }
 }
 

@@ -286,8 +286,7 @@ pub fn settle(
     };
     let (file_name, auth_name) = names::reseal_names(&place.name);
     let file = Head::of(&place, &file_name)?;
-    let auth = sidecar_of(&place, &auth_name)?;
-    if file.is_none() && auth.is_none() {
+    if file.is_none() && open_beside(&place, &auth_name)?.is_none() {
         return Ok(Settled::Nothing);
     }
     let old = Head::of(&place, &place.name)?;
@@ -297,13 +296,13 @@ pub fn settle(
             head.iv == sidecar.header.iv && head.size_bytes == sealed_bytes
         })
     };
-    let new_auth = auth.as_ref().and_then(Option::as_ref);
+    let new_auth = sidecar_of(&place, &auth_name)?;
     let is_recorded = |sidecar: &Sidecar| Some(sidecar.header_tag) == recorded;
-    let old_auth = sidecar_of(&place, &names::auth_name(&place.name))?.flatten();
+    let old_auth = sidecar_of(&place, &names::auth_name(&place.name))?;
     let is_whole = old_auth
         .as_ref()
         .is_some_and(|sidecar| is_recorded(sidecar) && holds(old.as_ref(), sidecar));
-    match new_auth {
+    match &new_auth {
         // Nothing is to be put in the place of what is recorded.
         _ if is_whole => {}
         // The first rename was done, and it is done only after the record.
@@ -436,8 +435,8 @@ impl Head {
     }
 }
 
-/// The sidecar of this name; the inner option is empty if its content is none.
-fn sidecar_of(place: &Place, name: &std::ffi::OsStr) -> Result<Option<Option<Sidecar>>, FsError> {
+/// The sidecar of this name; none if there is none, or none that can be read.
+fn sidecar_of(place: &Place, name: &std::ffi::OsStr) -> Result<Option<Sidecar>, FsError> {
     let Some((file, size_bytes)) = open_beside(place, name)? else {
         return Ok(None);
     };
@@ -445,16 +444,15 @@ fn sidecar_of(place: &Place, name: &std::ffi::OsStr) -> Result<Option<Option<Sid
     let mut head = vec![0; auth::HEADER_MAX_BYTES];
     let got = read_full(&file, &mut head, 0).map_err(fail)?;
     let Ok((header, _)) = auth::Header::decode(&head[..got]) else {
-        return Ok(Some(None));
+        return Ok(None);
     };
     // No more is read than the header promises, and no more than there is.
-    let max_bytes = auth::sidecar_max_bytes(header.ct_len).min(size_bytes);
-    if size_bytes > max_bytes {
-        return Ok(Some(None));
+    if size_bytes > auth::sidecar_max_bytes(header.ct_len) {
+        return Ok(None);
     }
-    let mut bytes = vec![0; max_bytes as usize];
+    let mut bytes = vec![0; size_bytes as usize];
     let got = read_full(&file, &mut bytes, 0).map_err(fail)?;
-    Ok(Some(Sidecar::decode(&bytes[..got]).ok()))
+    Ok(Sidecar::decode(&bytes[..got]).ok())
 }
 
 /// A file that is encrypted into, deleted on drop unless it is kept.

@@ -26,33 +26,11 @@ pub const PLAN: &str = "rotation.json";
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// The key until now.
-    #[serde(with = "digits")]
     pub from: KeyId,
     /// The key from now on.
-    #[serde(with = "digits")]
     pub to: KeyId,
     /// Whether what earlier keys sealed is to be encrypted anew.
     pub reencrypt: bool,
-}
-
-/// An id as 16 hex digits.
-mod digits {
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use super::KeyId;
-
-    pub(super) fn serialize<S: Serializer>(id: &KeyId, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(id)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<KeyId, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(D::Error::custom)
-    }
 }
 
 /// Why a key is not rotated. Whatever was done until then stands, and another try goes on from it.
@@ -415,6 +393,14 @@ mod tests {
         }
     }
 
+    fn put(path: &Path, bytes: &[u8]) {
+        use std::io::Write as _;
+        std::fs::File::create(path)
+            .unwrap()
+            .write_all(bytes)
+            .unwrap();
+    }
+
     fn sheet(bytes: [u8; KEY_BYTES]) -> String {
         RecoverySheet::of(&Key::from_bytes(bytes))
             .reveal()
@@ -548,10 +534,10 @@ mod tests {
         assert!(error.to_string().contains("another process"), "{error}");
         drop(rotation);
         house.rotate(NEW, ROTATE, 3);
-        std::fs::write(&house.options.key_file, NEWER).unwrap();
+        put(&house.options.key_file, &NEWER);
         let error = house.begin(NEW, ROTATE).unwrap_err().to_string();
         assert!(error.contains("put one of the two back"), "{error}");
-        std::fs::write(house.ring.path().join(PLAN), "{").unwrap();
+        put(&house.ring.path().join(PLAN), b"{");
         let error = house.begin(NEW, ROTATE).unwrap_err().to_string();
         assert!(error.contains("delete it and try again"), "{error}");
     }

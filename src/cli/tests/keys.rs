@@ -11,7 +11,8 @@ use crate::vault::sheet::RecoverySheet;
 /// A data folder with a key, a configuration, and a database that nobody holds.
 fn house() -> House {
     let house = House::empty();
-    assert_eq!(house.run(&["init"]).code, Exit::Ok);
+    let ran = house.run(&["init", "--dir", house.path().to_str().unwrap()]);
+    assert_eq!(ran.code, Exit::Ok, "{}", ran.error);
     house
 }
 
@@ -28,13 +29,17 @@ fn current(house: &House) -> Key {
         .0
 }
 
+fn put(path: &Path, bytes: &[u8]) {
+    std::fs::File::create(path)
+        .unwrap()
+        .write_all(bytes)
+        .unwrap();
+}
+
 /// Seals a clip as the daemon would, with its events.
 fn record(house: &House, name: &str) {
     let folder = house.path().join("recordings");
-    std::fs::File::create(folder.join(name))
-        .unwrap()
-        .write_all(b"a clip")
-        .unwrap();
+    put(&folder.join(name), b"a clip");
     let folder = Recordings::open(&folder).unwrap();
     let source = open_source(&folder, Path::new(name)).unwrap().unwrap();
     let iv = crate::base::ids::random();
@@ -215,7 +220,7 @@ fn a_missing_key_and_an_unfit_one_are_shown_as_such() {
     let old = current(&house).id();
     assert_eq!(house.run(&["vault", "rotate"]).code, Exit::Ok);
     let file = Keyring::of(&options(&house)).file(&old);
-    std::fs::write(&file, "no key").unwrap();
+    put(&file, b"no key");
     let ran = house.run(&["vault", "keys"]);
     assert_eq!(ran.code, Exit::Ok);
     assert!(ran.out.contains("unfit"), "{}", ran.out);

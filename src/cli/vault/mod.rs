@@ -1,6 +1,7 @@
 //! `nightjar vault`: keys, and sealed files verified, sealed and unsealed by hand.
 
 mod keys;
+mod rotate;
 mod seal;
 mod unseal;
 mod verify;
@@ -51,7 +52,7 @@ A key is never overwritten. To replace one, see `nightjar vault rotate`.")]
         path: Option<PathBuf>,
     },
     /// Make another key the one that seals, and keep the earlier one
-    Rotate(keys::RotateArgs),
+    Rotate(rotate::RotateArgs),
     /// Which keys there are, where they are, and what needs them
     Keys(keys::KeysArgs),
     /// Encrypt files beside themselves
@@ -71,7 +72,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
     }
     match &args.act {
         Act::Keygen { path } => keygen(path.as_deref(), context),
-        Act::Rotate(args) => keys::rotate(args, context),
+        Act::Rotate(args) => rotate::rotate(args, context),
         Act::Keys(args) => keys::keys(args, context),
         Act::Seal(args) => seal::run(args, context),
         Act::Unseal(args) => unseal::run(args, context),

@@ -73,6 +73,18 @@ impl Target {
         self.folder.path().join(&self.path).display().to_string()
     }
 
+    /// Whether both are the same file.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let whole = |target: &Self| target.folder.path().join(&target.path).canonicalize();
+        matches!((whole(self), whole(other)), (Ok(a), Ok(b)) if a == b)
+    }
+
+    /// Id and name of a recording whose row knows no sidecar.
+    pub(super) fn without_tag(&self) -> Option<(i64, &str)> {
+        let row = self.row.as_ref().filter(|row| row.header_tag.is_none())?;
+        Some((row.id, &row.name))
+    }
+
     /// Opens the file.
     pub(super) fn open(&self) -> Result<SealedFile, ReadError> {
         open_sealed(&self.folder, &self.path)?.map_err(|refusal| ReadError::Refused {
@@ -116,7 +128,7 @@ pub(super) fn targets(files: &[PathBuf]) -> Result<Vec<Target>, CliError> {
 }
 
 /// Every sealed recording of the data folder.
-fn recorded(context: &Context<'_>) -> Result<Vec<Target>, CliError> {
+pub(super) fn recorded(context: &Context<'_>) -> Result<Vec<Target>, CliError> {
     let config = setup::load(context)?.config;
     let path = match &config.recordings.folder {
         Some(folder) => folder.clone(),

@@ -10,6 +10,7 @@
 
 use std::time::Instant;
 
+use super::records::Rotated;
 use super::{Stop, TROUBLE_EVERY, Watcher, media};
 use crate::event::system::Weight;
 use crate::vault::key::{self, Key, KeyId};
@@ -60,7 +61,9 @@ impl Watcher {
             }
             "after a rotation; the earlier key is in the keyring"
         };
-        if self.key_accepted.replace(id) != Some(id) {
+        // The event of a rotation says so itself; this is for other ways, and until it is stored.
+        let is_told = self.records.rotated(&shown)? == Some(Rotated::Current);
+        if self.key_accepted.replace(id) != Some(id) && !is_told {
             let text = format!("recordings are sealed under the key {shown} from now on, {kept}");
             if !self.records.was_noted("vault", &text)? {
                 self.note("vault", Weight::Info, &text)?;
@@ -71,7 +74,7 @@ impl Watcher {
 
     /// Whether the key `id` came after `last` by a rotation; else what there is to say about it.
     fn is_rotated(&mut self, id: KeyId, last: &str) -> Result<Result<(), String>, Stop> {
-        if self.records.is_retired(&id.to_string())? {
+        if self.records.rotated(&id.to_string())? == Some(Rotated::Retired) {
             return Ok(Err(", and this key was retired by a rotation".into()));
         }
         let ring = self.keyring();

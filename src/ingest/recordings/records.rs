@@ -100,6 +100,15 @@ pub(super) struct Reencryptable {
     pub(super) header_tag: Option<String>,
 }
 
+/// What a rotation did with a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rotated {
+    /// It was made the current one.
+    Current,
+    /// Another one followed.
+    Retired,
+}
+
 /// A connection that is opened when it is needed, and again after it failed.
 #[derive(Debug)]
 pub(super) struct Records {
@@ -279,17 +288,21 @@ impl Records {
         })
     }
 
-    /// Whether a rotation retired the key (hex).
-    pub(super) fn is_retired(&mut self, key_id: &str) -> Result<bool, StorageError> {
-        let found = self.ask(|session| {
+    /// What rotations did with the key (hex); none if there was none with it.
+    pub(super) fn rotated(&mut self, key_id: &str) -> Result<Option<Rotated>, StorageError> {
+        self.ask(|session| {
             first(
                 session,
-                "SELECT 1 FROM vault_keys WHERE key_id = ?1 AND retired_at IS NOT NULL",
+                "SELECT retired_at FROM vault_keys WHERE key_id = ?1",
                 values![key_id],
-                |row| row.int(0),
+                |row| {
+                    Ok(match row.opt_int(0)? {
+                        Some(_) => Rotated::Retired,
+                        None => Rotated::Current,
+                    })
+                },
             )
-        })?;
-        Ok(found.is_some())
+        })
     }
 
     /// Whether a component of the box said exactly this before.

@@ -18,6 +18,10 @@ fn ring() -> (tempfile::TempDir, Keyring) {
     (dir, ring)
 }
 
+fn put(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) {
+    File::create(path).unwrap().write_all(bytes.as_ref());
+}
+
 fn chmod(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
@@ -33,8 +37,8 @@ fn what_is_added_is_found_and_what_is_removed_is_not() {
     for n in [1, 2, 2] {
         locked.add(&key(n)).unwrap();
     }
-    std::fs::write(ring.path().join("notes.txt"), "none of ours").unwrap();
-    std::fs::write(ring.path().join("0000.key"), "nor this").unwrap();
+    put(ring.path().join("notes.txt"), "none of ours");
+    put(ring.path().join("0000.key"), "nor this");
     let keys = KeyRing::load(key(3), &ring);
     let mut ids = [1, 2, 3].map(|n| key(n).id());
     ids.sort();
@@ -57,11 +61,11 @@ fn an_unfit_file_spoils_its_own_key_alone_and_is_named() {
     }
     let file = |n| ring.file(&key(n).id());
     chmod(&file(1), 0o640);
-    std::fs::write(file(2), "too short").unwrap();
+    put(file(2), "too short");
     std::fs::copy(file(6), file(3)).unwrap();
     std::fs::remove_file(file(4)).unwrap();
     symlink(file(6), file(4)).unwrap();
-    std::fs::write(file(5), [0; KEY_BYTES]).unwrap();
+    put(file(5), [0; KEY_BYTES]);
     // The current key's own copy is spoilt as well, and the current key works.
     let keys = KeyRing::load(key(5), &ring);
     assert_eq!(keys.get(&key(5).id()).unwrap().bytes(), key(5).bytes());

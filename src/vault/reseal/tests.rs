@@ -19,6 +19,10 @@ fn clip(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i * 31 % 251) as u8).collect()
 }
 
+fn put(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) {
+    File::create(path).unwrap().write_all(bytes.as_ref());
+}
+
 /// A folder with one recording, sealed under the old key.
 struct Yard {
     dir: tempfile::TempDir,
@@ -153,14 +157,14 @@ fn what_is_not_what_was_sealed_is_left_as_it_is() {
     let mut bytes = std::fs::read(yard.path("a.vge")).unwrap();
     for at in [IV_BYTES, 50_000, bytes.len() - 1] {
         bytes[at] ^= 1;
-        std::fs::write(yard.path("a.vge"), &bytes).unwrap();
+        put(yard.path("a.vge"), &bytes);
         let error = yard.reseal().unwrap_err();
         assert!(matches!(error, ResealError::Tampered { .. }), "{error}");
         assert_eq!(yard.names(), ["a.vge", "a.vge.auth"]);
         assert_eq!(std::fs::read(yard.path("a.vge")).unwrap(), bytes);
         bytes[at] ^= 1;
     }
-    std::fs::write(yard.path("a.vge"), &bytes[..90_000]).unwrap();
+    put(yard.path("a.vge"), &bytes[..90_000]);
     assert!(matches!(
         yard.reseal().unwrap_err(),
         ResealError::Tampered { .. }

@@ -65,7 +65,7 @@ impl House {
     fn keys(&self) -> Vec<(String, String)> {
         all(
             &mut self.database().snapshot().unwrap(),
-            "SELECT key_id, integrity FROM recordings WHERE state = 'sealed' ORDER BY id",
+            "SELECT key_id, integrity FROM recordings WHERE state = 'sealed' ORDER BY original_name",
             &[],
             |row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned())),
         )
@@ -92,7 +92,7 @@ impl House {
 }
 
 #[test]
-fn after_a_rotation_the_new_key_seals_and_that_is_noted_once() {
+fn after_a_rotation_the_new_key_seals_and_that_is_told_once() {
     let house = House::new();
     house.put("a.mp4", b"a");
     house.pass();
@@ -113,6 +113,30 @@ fn after_a_rotation_the_new_key_seals_and_that_is_noted_once() {
         house.count(Kind::RecordingResealed),
         0,
         "nobody asked for it"
+    );
+}
+
+#[test]
+fn a_rotation_whose_event_is_not_stored_yet_is_noted_once() {
+    let house = House::new();
+    house.put("a.mp4", b"a");
+    house.pass();
+    let ring = house.keyring();
+    for key in [KEY, OTHER_KEY] {
+        ring.lock().unwrap().add(&Key::from_bytes(key)).unwrap();
+    }
+    house.put_key(&OTHER_KEY);
+    for _ in 0..3 {
+        assert_eq!(house.pass().trouble, None);
+    }
+    house.put("b.mp4", b"b");
+    house.pass();
+    assert_eq!(house.opened("b.vge", &OTHER_KEY), b"b");
+    let notes = house.vault_notes();
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(
+        notes[0].contains("from now on, after a rotation"),
+        "{notes:?}"
     );
 }
 
