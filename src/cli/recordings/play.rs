@@ -42,16 +42,12 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError
         None if context.screen.width.is_none() => None,
         None => Some(installed_player()?),
     };
-    let sha256 = match player {
-        Some(player) => play(&player, &mut reader)?,
-        None => {
-            let all = reader.plain_bytes();
-            Some(
-                pour(&mut reader, 0, all, context.out)
-                    .map_err(read_error)?
-                    .1,
-            )
-        }
+    let sha256 = if let Some(player) = player {
+        play(&player, &mut reader)?
+    } else {
+        let all = reader.plain_bytes();
+        let (_, sha256) = pour(&mut reader, 0, all, context.out).map_err(read_error)?;
+        Some(sha256)
     };
     match sha256 {
         Some(sha256) => compare(&recording, &reader, &sha256),

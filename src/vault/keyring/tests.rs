@@ -19,7 +19,10 @@ fn ring() -> (tempfile::TempDir, Keyring) {
 }
 
 fn put(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) {
-    File::create(path).unwrap().write_all(bytes.as_ref());
+    File::create(path)
+        .unwrap()
+        .write_all(bytes.as_ref())
+        .unwrap();
 }
 
 fn chmod(path: &Path, mode: u32) {

@@ -77,7 +77,7 @@ impl House {
         let (sidecars, files): (Vec<_>, Vec<_>) = self
             .all_names()
             .into_iter()
-            .partition(|name| name.ends_with(".auth"));
+            .partition(|name| name.ends_with(".vge.auth"));
         assert_eq!(sidecars.len(), files.len(), "{sidecars:?} {files:?}");
         files
     }
