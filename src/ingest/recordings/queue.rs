@@ -168,8 +168,7 @@ impl Queue {
             .waiting
             .iter()
             .filter(|(_, (look, due))| {
-                let size_bytes = look.fingerprint.size_bytes;
-                *due <= now && look.failures == 0 && (1..=max_bytes).contains(&size_bytes)
+                *due <= now && look.failures == 0 && look.fingerprint.size_bytes <= max_bytes
             })
             .map(|(path, (look, _))| (look.fingerprint.modified, path.clone()))
             .collect();

@@ -108,13 +108,22 @@ impl House {
         std::fs::read(self.rec(name)).unwrap()
     }
 
+    /// All names in the folder.
+    fn all_names(&self) -> Vec<String> {
+        let mut names: Vec<_> = std::fs::read_dir(self.rec(""))
+            .unwrap()
+            .map(|entry| printable_path(entry.unwrap().file_name().as_bytes()))
+            .collect();
+        names.sort();
+        names
+    }
+
     /// The names in the folder but those of sidecars, which must have their file beside them.
     fn names(&self) -> Vec<String> {
-        let names = std::fs::read_dir(self.rec(""))
-            .unwrap()
-            .map(|entry| printable_path(entry.unwrap().file_name().as_bytes()));
-        let (sidecars, mut names): (Vec<_>, Vec<_>) =
-            names.partition(|name| name.ends_with(".vge.auth"));
+        let (sidecars, mut names): (Vec<_>, Vec<_>) = self
+            .all_names()
+            .into_iter()
+            .partition(|name| name.ends_with(".vge.auth"));
         for sidecar in sidecars {
             let file = sidecar.strip_suffix(".auth").unwrap();
             assert!(names.iter().any(|name| name == file), "{sidecar} alone");

@@ -361,7 +361,7 @@ fn a_crash_after_any_step_is_finished_by_the_next_start() {
         watcher.drain();
         let mut left = files_of("yard-005").to_vec();
         left.sort();
-        assert_eq!(house.names(), left, "after {last:?}");
+        assert_eq!(house.all_names(), left, "after {last:?}");
         assert_eq!(house.state(9), "deleted", "after {last:?}");
         assert_eq!(house.state(5), "sealed");
         assert_eq!(house.count(Kind::RecordingDeleted), 1);
@@ -457,7 +457,7 @@ fn what_is_not_what_its_row_says_is_never_deleted() {
     }
     assert_eq!(house.state(46), "deleted", "they stand in nobody's way");
     assert!(moved.exists());
-    assert!(house.names().contains(&"yard-049.vge".to_owned()));
+    assert!(house.all_names().contains(&"yard-049.vge".to_owned()));
 }
 
 #[test]

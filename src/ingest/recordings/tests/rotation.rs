@@ -81,14 +81,6 @@ impl House {
         assert_eq!(sidecars.len(), files.len(), "{sidecars:?} {files:?}");
         files
     }
-
-    fn all_names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.rec("")).unwrap();
-        let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<_> = names.collect();
-        names.sort();
-        names
-    }
 }
 
 #[test]
