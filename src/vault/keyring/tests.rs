@@ -19,7 +19,10 @@ fn ring() -> (tempfile::TempDir, Keyring) {
 }
 
 fn put(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) {
-    File::create(path).unwrap().write_all(bytes.as_ref());
+    File::create(path)
+        .unwrap()
+        .write_all(bytes.as_ref())
+        .unwrap();
 }
 
 fn chmod(path: &Path, mode: u32) {
@@ -65,7 +68,7 @@ fn an_unfit_file_spoils_its_own_key_alone_and_is_named() {
     std::fs::copy(file(6), file(3)).unwrap();
     std::fs::remove_file(file(4)).unwrap();
     symlink(file(6), file(4)).unwrap();
-    put(file(5), [0; KEY_BYTES]).unwrap();
+    put(file(5), [0; KEY_BYTES]);
     // The current key's own copy is spoilt as well, and the current key works.
     let keys = KeyRing::load(key(5), &ring);
     assert_eq!(keys.get(&key(5).id()).unwrap().bytes(), key(5).bytes());

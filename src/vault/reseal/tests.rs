@@ -20,7 +20,10 @@ fn clip(len: usize) -> Vec<u8> {
 }
 
 fn put(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) {
-    File::create(path).unwrap().write_all(bytes.as_ref());
+    File::create(path)
+        .unwrap()
+        .write_all(bytes.as_ref())
+        .unwrap();
 }
 
 /// A folder with one recording, sealed under the old key.
@@ -110,6 +113,9 @@ impl Yard {
     }
 }
 
+/// A moment at which a re-encryption is cut short: its name, and how it is made.
+type Cut = (&'static str, fn(&Yard, &Resealed));
+
 #[test]
 fn a_file_of_any_size_has_the_other_key_afterwards_and_the_same_content() {
     for len in [
@@ -197,7 +203,7 @@ fn a_file_that_has_the_key_already_is_only_recorded() {
 
 #[test]
 fn cut_short_anywhere_one_recording_is_left_and_settling_twice_is_settling_once() {
-    let states: [(&str, fn(&Yard, &Resealed)); 7] = [
+    let states: [Cut; 7] = [
         ("half a copy", |yard, _| {
             let (file, auth) = yard.temps();
             std::fs::remove_file(auth).unwrap();
@@ -205,7 +211,7 @@ fn cut_short_anywhere_one_recording_is_left_and_settling_twice_is_settling_once(
             half.set_len(500).unwrap();
         }),
         ("no sidecar yet", |yard, _| {
-            std::fs::remove_file(yard.temps().1).unwrap()
+            std::fs::remove_file(yard.temps().1).unwrap();
         }),
         ("half a sidecar", |yard, _| {
             let half = File::options().write(true).open(yard.temps().1).unwrap();
@@ -213,13 +219,13 @@ fn cut_short_anywhere_one_recording_is_left_and_settling_twice_is_settling_once(
         }),
         ("both copies", |_, _| {}),
         ("the first rename", |yard, _| {
-            yard.rename(&yard.temps().0, "a.vge")
+            yard.rename(&yard.temps().0, "a.vge");
         }),
         ("the second rename alone", |yard, _| {
-            yard.rename(&yard.temps().1, "a.vge.auth")
+            yard.rename(&yard.temps().1, "a.vge.auth");
         }),
         ("both renames", |yard, resealed| {
-            exchange(&yard.folder, resealed).unwrap()
+            exchange(&yard.folder, resealed).unwrap();
         }),
     ];
     for (at, (name, cut)) in states.into_iter().enumerate() {
