@@ -12,6 +12,8 @@ ALTER TABLE recordings ADD COLUMN deleted_by TEXT;          -- the rule that ask
 ALTER TABLE recordings ADD COLUMN file_name TEXT;           -- last part of original_name: what "finished" messages are joined by
 ALTER TABLE recordings ADD COLUMN start_estimated INTEGER NOT NULL DEFAULT 0 CHECK (start_estimated IN (0, 1)); -- told by the file's own time alone
 ALTER TABLE recordings ADD COLUMN adopted INTEGER NOT NULL DEFAULT 0 CHECK (adopted IN (0, 1)); -- its .vge was there before its row
+ALTER TABLE recordings ADD COLUMN deleted_inode INTEGER;    -- of the .vge that is to go, to tell it from a later one
+ALTER TABLE recordings ADD COLUMN deleted_changed_at INTEGER; -- its ctime
 
 CREATE INDEX recordings_by_state ON recordings (state, started_at);
 CREATE INDEX recordings_by_key ON recordings (key_id) WHERE state = 'sealed';

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::clip_names::PathPattern;
+use super::retention::Retention;
 use super::secret::Secret;
 use super::time_zone::Zone;
 use super::units::{Duration, Size};
@@ -28,6 +29,8 @@ pub struct Config {
     pub mqtt: Mqtt,
     /// The folder that cameras or a recorder write to.
     pub recordings: Recordings,
+    /// Which recordings are deleted by themselves.
+    pub retention: Retention,
     /// Encryption of recordings.
     pub vault: Vault,
     /// What the program tells about itself.

@@ -20,6 +20,7 @@ pub mod names;
 mod pipeline;
 pub mod reader;
 pub mod recovery;
+pub mod removal;
 pub mod reseal;
 pub mod rotation;
 pub mod scan;

@@ -51,14 +51,20 @@ impl SealedFile {
             .map_err(|e| self.place.error("read the sealed file", e).into())
     }
 
-    /// The IV, and the key stream that starts with it.
-    pub(super) fn keystream(&self, key: &Key) -> Result<(Iv, Keystream), UnsealError> {
+    /// The IV, with which the file begins.
+    pub fn iv(&self) -> Result<Iv, UnsealError> {
         let mut iv = [0; IV_BYTES];
         if self.read(&mut iv, 0)? < IV_BYTES {
             return Err(UnsealError::TooShort {
                 path: self.place.shown.clone(),
             });
         }
+        Ok(iv)
+    }
+
+    /// The IV, and the key stream that starts with it.
+    pub(super) fn keystream(&self, key: &Key) -> Result<(Iv, Keystream), UnsealError> {
+        let iv = self.iv()?;
         Ok((iv, Keystream::new(key, &iv)))
     }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::rotate::rotation_error;
-use super::{fs_error, key_error};
 use crate::base::clock::rfc3339;
 use crate::cli::exit::{CliError, Exit};
 use crate::cli::grid::Grid;
+use crate::cli::opening::{fs_error, key_error};
 use crate::cli::term::{Ink, grouped};
 use crate::cli::when::local;
 use crate::cli::{Context, folder, setup};

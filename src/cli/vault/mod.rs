@@ -11,14 +11,12 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use super::exit::{CliError, Exit};
+use super::opening::{code_of, fs_error, key_error};
 use super::{Context, setup};
-use crate::base::fsutil::FsError;
 use crate::base::ids;
 use crate::vault::admission::Refusal;
 use crate::vault::folder::Folder;
-use crate::vault::key::{self, Key, KeyEnvironment, KeyError, KeyOptions};
-use crate::vault::keyring::{KeyRing, Keyring};
-use crate::vault::reader::ReadError;
+use crate::vault::key;
 
 /// Options of `vault`.
 #[derive(Debug, clap::Args)]
@@ -99,41 +97,6 @@ fn keygen(path: Option<&Path>, context: &mut Context<'_>) -> Result<(), CliError
     Ok(())
 }
 
-/// The key that seals.
-fn find_key(key_file: Option<&Path>, context: &Context<'_>) -> Result<Key, CliError> {
-    let (options, environment) = key_places(key_file, context)?;
-    key::find(&options, &environment)
-        .map(|(key, _)| key)
-        .map_err(key_error)
-}
-
-/// The key that seals, and those of the keyring.
-fn find_keys(key_file: Option<&Path>, context: &Context<'_>) -> Result<KeyRing, CliError> {
-    let current = find_key(key_file, context)?;
-    let (options, _) = key_places(key_file, context)?;
-    Ok(KeyRing::load(current, &Keyring::of(&options)))
-}
-
-fn key_places(
-    key_file: Option<&Path>,
-    context: &Context<'_>,
-) -> Result<(KeyOptions, KeyEnvironment), CliError> {
-    Ok(match key_file {
-        // A key that is named is the one that is meant.
-        Some(path) => (
-            KeyOptions {
-                key_file: path.to_owned(),
-                ..KeyOptions::default()
-            },
-            KeyEnvironment::default(),
-        ),
-        None => (
-            setup::key_options(&setup::load(context)?.config),
-            KeyEnvironment::from_variables(|name| std::env::var_os(name)),
-        ),
-    })
-}
-
 fn beneath(file: &Path) -> Result<(Folder, PathBuf), CliError> {
     let Some(name) = file.file_name() else {
         return Err(CliError::new(
@@ -150,48 +113,4 @@ fn beneath(file: &Path) -> Result<(Folder, PathBuf), CliError> {
 
 fn refused(file: &Path, refusal: Refusal) -> CliError {
     CliError::new(code_of(refusal), format!("{}: {refusal}", file.display()))
-}
-
-const fn code_of(refusal: Refusal) -> Exit {
-    match refusal {
-        Refusal::Vanished => Exit::NoInput,
-        Refusal::NoPermission => Exit::Forbidden,
-        Refusal::NoSpace { .. } => Exit::Io,
-        _ => Exit::BadData,
-    }
-}
-
-fn read_error(error: ReadError) -> CliError {
-    let code = match &error {
-        ReadError::Refused { refusal, .. } => code_of(*refusal),
-        ReadError::NoKey { .. } | ReadError::Keyless { .. } => Exit::NoInput,
-        ReadError::OutOfRange { .. } => Exit::Usage,
-        ReadError::Tampered { .. } | ReadError::Newer { .. } | ReadError::TooShort { .. } => {
-            Exit::BadData
-        }
-        ReadError::Output(_) | ReadError::System(_) => Exit::Io,
-    };
-    match error {
-        ReadError::Output(error) => CliError::from(error),
-        ReadError::System(error) => fs_error(error),
-        error => CliError::new(code, error.to_string()),
-    }
-}
-
-fn fs_error(error: FsError) -> CliError {
-    let code = match error.kind() {
-        std::io::ErrorKind::NotFound => Exit::NoInput,
-        std::io::ErrorKind::PermissionDenied => Exit::Forbidden,
-        _ => Exit::Io,
-    };
-    CliError::new(code, error.to_string())
-}
-
-fn key_error(error: KeyError) -> CliError {
-    let code = match &error {
-        KeyError::AlreadyThere { .. } | KeyError::Unwritable(_) => Exit::CannotCreate,
-        KeyError::Missing { .. } => Exit::NoInput,
-        _ => Exit::Forbidden,
-    };
-    CliError::new(code, error.to_string())
 }

@@ -3,10 +3,10 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::keys::{environment, keyring_error, needs};
-use super::{fs_error, key_error};
 use crate::base::ids;
 use crate::cli::decide::{decide, with_writer};
 use crate::cli::exit::{CliError, Exit};
+use crate::cli::opening::{fs_error, key_error};
 use crate::cli::term::grouped;
 use crate::cli::{Context, folder, setup};
 use crate::config::Config;

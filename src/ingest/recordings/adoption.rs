@@ -137,7 +137,7 @@ impl Watcher {
         keys: &KeyRing,
         round: &mut Round,
     ) -> Result<(), Stop> {
-        if self.records.has_sealed(&printable(path))? {
+        if self.records.has_sealed(&printable(path))? || self.finishes(path)? {
             return Ok(());
         }
         let stem = path.with_extension("");
@@ -338,11 +338,7 @@ fn begins<'k, T>(
 
 /// Verifies the file, or at least reads all of it under `opens`, the key that it seems to open with.
 fn examine(file: &SealedFile, keys: &KeyRing, opens: Option<&Key>) -> Result<Examined, ReadError> {
-    let any = opens.or_else(|| Some(keys.current()));
-    let iv = match any {
-        Some(key) => file.head(key, 0)?.0,
-        None => Iv::default(),
-    };
+    let (iv, _) = file.head(opens.unwrap_or(keys.current()), 0)?;
     let mut examined = Examined {
         iv,
         size_bytes: file.plain_bytes().unwrap_or(0),

@@ -113,6 +113,9 @@ impl Watcher {
             | Refusal::TooLarge { .. }
             | Refusal::NoSpace { .. }
             | Refusal::NoPermission => {
+                if let Refusal::NoSpace { needed_bytes, .. } = refusal {
+                    self.keeper.want(needed_bytes);
+                }
                 let source = admission::open_source(folder, clip.path)
                     .ok()
                     .and_then(Result::ok);
@@ -260,7 +263,12 @@ impl Watcher {
                 }
                 false
             }
-            SealError::NoSpace { .. } => true,
+            SealError::NoSpace { .. } => {
+                let reserve = self.options.admission.reserve_bytes;
+                let needed = source.fingerprint().size_bytes.saturating_add(reserve);
+                self.keeper.want(needed);
+                true
+            }
             SealError::NameTaken { .. }
             | SealError::ReadBack { .. }
             | SealError::Displaced { .. }

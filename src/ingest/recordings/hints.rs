@@ -7,11 +7,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
 use notify::{Config, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
+use super::{Watcher, thumbnail};
+use crate::vault::admission;
+use crate::vault::folder::Fingerprint;
 use crate::vault::names;
 
 /// Hints that may wait; one too many asks for a scan, which finds as much as thousands of hints.
@@ -116,6 +120,38 @@ pub(super) fn watch(folder: &Path, outlet: Outlet) -> notify::Result<Recommended
     let mut watcher = RecommendedWatcher::new(move |said| outlet.take(said), config)?;
     watcher.watch(folder, RecursiveMode::Recursive)?;
     Ok(watcher)
+}
+
+impl Watcher {
+    pub(super) fn fingerprint(&self, path: &Path) -> Option<Fingerprint> {
+        let folder = self.folder.as_deref()?;
+        let source = admission::open_source(folder, path).ok()?.ok()?;
+        Some(source.fingerprint())
+    }
+
+    /// Whether the file has one of the extensions that are asked for.
+    pub(super) fn takes(&self, path: &Path) -> bool {
+        path.extension().is_some_and(|extension| {
+            self.options
+                .extensions
+                .iter()
+                .any(|one| extension.eq_ignore_ascii_case(one))
+        })
+    }
+
+    pub(super) fn take_hint(&mut self, path: &Path, now: Instant) {
+        let Ok(relative) = path.strip_prefix(&self.options.folder) else {
+            return;
+        };
+        if !self.takes(relative) && !thumbnail::is_picture(relative) {
+            return;
+        }
+        // What cannot be opened is for the scan to judge.
+        if let Some(fingerprint) = self.fingerprint(relative) {
+            let key_usable = self.key_trouble.is_none();
+            self.queue.see(relative, fingerprint, now, key_usable);
+        }
+    }
 }
 
 #[cfg(test)]

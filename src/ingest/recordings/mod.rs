@@ -16,14 +16,16 @@ mod clip;
 mod hints;
 mod keys;
 mod media;
+mod place;
 mod queue;
 mod records;
 mod reencryption;
+pub mod retention;
+mod root;
 mod thumbnail;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -32,12 +34,15 @@ use crossbeam_channel::RecvTimeoutError;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use self::place::Place;
+
 use self::hints::{Inlet, Outlet};
 pub use self::keys::is_known_content;
 use self::queue::{Look, Queue};
 use self::records::{Records, State};
 use self::reencryption::Reencryption;
 pub use self::reencryption::{ReencryptError, Tally as Reencrypted, reencrypt};
+use self::retention::{Desk, Keeper};
 use self::thumbnail::Wanted;
 use crate::base::clock::{Clock, UnixNanos};
 use crate::base::shutdown::Shutdown;
@@ -46,7 +51,7 @@ use crate::event::NewEvent;
 use crate::event::recording::printable_path;
 use crate::event::system::{Noted, Weight};
 use crate::storage::StorageError;
-use crate::vault::admission::{self, AdmissionOptions};
+use crate::vault::admission::AdmissionOptions;
 use crate::vault::folder::Folder;
 use crate::vault::key::{KeyEnvironment, KeyId, KeyOptions};
 use crate::vault::recovery;
@@ -86,6 +91,8 @@ pub struct Options {
     pub scan_every: Duration,
     /// How long a file must have been the same before it counts as finished.
     pub settle: Duration,
+    /// Which recordings are deleted by themselves.
+    pub retention: retention::Settings,
     /// Whether the kernel is asked for hints; without, only the scans find new files.
     pub use_inotify: bool,
 }
@@ -106,29 +113,9 @@ impl Options {
             scan_every: Duration::from_mins(1),
             // Longer than the pauses of a recorder that writes with the keyframes.
             settle: Duration::from_secs(2),
+            retention: retention::Settings::default(),
             use_inotify: true,
         }
-    }
-}
-
-type PlaceOf = dyn Fn(&str) -> Option<(String, UnixNanos)> + Send;
-
-/// Tells camera and start (Unix nanoseconds) of a recording by its path inside the folder.
-pub struct Place(
-    /// The function that does.
-    pub Box<PlaceOf>,
-);
-
-impl Default for Place {
-    /// Never tells.
-    fn default() -> Self {
-        Self(Box::new(|_| None))
-    }
-}
-
-impl fmt::Debug for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Place(…)")
     }
 }
 
@@ -152,6 +139,12 @@ pub struct Health {
     pub to_reencrypt: u64,
     /// What the last scan passed over, by reason.
     pub ignored: BTreeMap<String, u64>,
+    /// The folder's file system, when it was measured last.
+    pub disk: Option<retention::plan::Disk>,
+    /// In how many days recordings go for the disk, if more come as they do.
+    pub days_until_critical: Option<u64>,
+    /// What somebody should know of retention.
+    pub warning: Option<String>,
     /// When the last whole scan ended, Unix nanoseconds.
     pub scanned_at: Option<UnixNanos>,
 }
@@ -189,6 +182,7 @@ pub struct Watcher {
     database_trouble: Option<String>,
     records: Records,
     queue: Queue,
+    keeper: Keeper,
     next_scan: Instant,
     adoption_due: bool,
     reencryption: Reencryption,
@@ -224,6 +218,7 @@ impl Watcher {
         Self {
             records: Records::new(&options.database),
             queue: Queue::new(options.settle),
+            keeper: Keeper::new(options.retention.clone(), shutdown.clone()),
             options,
             writer,
             telemetry,
@@ -252,6 +247,11 @@ impl Watcher {
     /// How it is doing, shared.
     pub fn health(&self) -> Arc<Mutex<Health>> {
         Arc::clone(&self.health)
+    }
+
+    /// Where people's orders are taken.
+    pub fn desk(&self) -> Desk {
+        self.keeper.desk()
     }
 
     /// Watches and seals until the shutdown is signalled or the writer has ended.
@@ -293,7 +293,9 @@ impl Watcher {
         if self.queue.wants_more() || self.is_key_back(now) {
             self.next_scan = now;
         }
-        let outcome = if now >= self.next_scan {
+        let outcome = if let Some(outcome) = self.keep(now) {
+            outcome
+        } else if now >= self.next_scan {
             self.next_scan = now + self.options.scan_every;
             self.scan(now)
         } else {
@@ -383,36 +385,6 @@ impl Watcher {
                     now,
                 );
             }
-        }
-    }
-
-    fn fingerprint(&self, path: &Path) -> Option<crate::vault::folder::Fingerprint> {
-        let folder = self.folder.as_deref()?;
-        let source = admission::open_source(folder, path).ok()?.ok()?;
-        Some(source.fingerprint())
-    }
-
-    /// Whether the file has one of the extensions that are asked for.
-    fn takes(&self, path: &Path) -> bool {
-        path.extension().is_some_and(|extension| {
-            self.options
-                .extensions
-                .iter()
-                .any(|one| extension.eq_ignore_ascii_case(one))
-        })
-    }
-
-    fn take_hint(&mut self, path: &Path, now: Instant) {
-        let Ok(relative) = path.strip_prefix(&self.options.folder) else {
-            return;
-        };
-        if !self.takes(relative) && !thumbnail::is_picture(relative) {
-            return;
-        }
-        // What cannot be opened is for the scan to judge.
-        if let Some(fingerprint) = self.fingerprint(relative) {
-            let key_usable = self.key_trouble.is_none();
-            self.queue.see(relative, fingerprint, now, key_usable);
         }
     }
 
@@ -520,61 +492,6 @@ impl Watcher {
         }))
     }
 
-    /// Opens the folder; again if another one lies at its path by now.
-    fn open_folder(&mut self) -> Result<Option<Arc<Folder>>, Stop> {
-        let path = self.options.folder.clone();
-        let opened = std::fs::metadata(&path)
-            .map_err(|error| {
-                format!(
-                    "cannot open the recordings folder {}: {error}",
-                    path.display()
-                )
-            })
-            .map(|found| (found.dev(), found.ino()))
-            .and_then(|id| match &self.folder {
-                Some(folder) if self.folder_id == Some(id) => Ok((Arc::clone(folder), id)),
-                _ => Folder::open(&path)
-                    .map(|folder| (Arc::new(folder), id))
-                    .map_err(|error| error.to_string()),
-            });
-        match opened {
-            Ok((folder, id)) => {
-                if self.folder_id.replace(id) != Some(id) {
-                    self.watch_folder();
-                }
-                self.folder = Some(Arc::clone(&folder));
-                self.note_folder(None)?;
-                Ok(Some(folder))
-            }
-            Err(trouble) => {
-                (self.folder, self.folder_id, self.watch) = (None, None, None);
-                self.note_folder(Some(trouble))?;
-                Ok(None)
-            }
-        }
-    }
-
-    /// Before the scan that follows, so that no file falls between the two.
-    fn watch_folder(&mut self) {
-        self.watch = None;
-        if self.options.use_inotify {
-            match hints::watch(&self.options.folder, self.outlet.clone()) {
-                Ok(watch) => self.watch = Some(watch),
-                Err(error) => {
-                    tracing::warn!(%error, "no hints from the kernel; the scans find new files");
-                }
-            }
-        }
-    }
-
-    fn note_folder(&mut self, trouble: Option<String>) -> Result<(), Stop> {
-        if let Some(text) = trouble.as_ref().filter(|_| self.folder_trouble != trouble) {
-            self.note("recordings", Weight::Alert, text)?;
-        }
-        self.folder_trouble = trouble;
-        Ok(())
-    }
-
     fn note(&self, component: &str, level: Weight, text: &str) -> Result<(), WriterError> {
         let noted = Noted {
             component: component.to_owned(),
@@ -621,9 +538,11 @@ impl Watcher {
         ]
         .into_iter()
         .find_map(Clone::clone)
-        .or(unsealable);
+        .or(unsealable)
+        .or_else(|| self.keeper.trouble());
         self.show(|health| {
             health.trouble = trouble;
+            health.warning = self.keeper.warning();
             health.waiting = self.queue.waiting() as u64;
             health.keyless = self.queue.keyless() as u64;
             health.unsealable = failed as u64;

@@ -186,6 +186,11 @@ impl Queue {
             .collect()
     }
 
+    /// Whether a file's turn has come.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.waiting.values().any(|(_, due)| *due <= now)
+    }
+
     /// Looks at the file again soon: it is, or may be, still being written.
     pub(super) fn again(&mut self, path: PathBuf, earlier: Look, found: Fingerprint, now: Instant) {
         let looks = earlier.looks.saturating_add(1);

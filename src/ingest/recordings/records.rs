@@ -129,7 +129,8 @@ impl Records {
         &self.path
     }
 
-    fn ask<T>(
+    /// Asks on a fresh snapshot.
+    pub(super) fn ask<T>(
         &mut self,
         question: impl FnOnce(&mut dyn Session) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {

@@ -10,7 +10,7 @@ const THUMBNAIL: &str = "SELECT thumbnail_path FROM recordings WHERE original_na
 
 fn sealed_files(house: &House) -> Vec<String> {
     let mut names = house.names();
-    names.retain(|name| !name.ends_with(".auth"));
+    names.retain(|name| !name.ends_with(".vge.auth"));
     names
 }
 
