@@ -361,13 +361,6 @@ impl KeyRing {
         }
         ids
     }
-
-    /// All keys that can be used, the current one first.
-    pub fn into_keys(mut self) -> Vec<Key> {
-        self.others.remove(&self.current.id());
-        let others = std::mem::take(&mut self.others).into_values();
-        std::iter::once(self.current).chain(others).collect()
-    }
 }
 
 impl Keys for KeyRing {

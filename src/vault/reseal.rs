@@ -9,19 +9,22 @@
 //! [`settle`], whichever of the two renames was done; all others are deleted. So there is one
 //! complete copy at every instant, under the old key or the new one, and exactly one in the end.
 
-use std::ffi::OsString;
+mod settle;
+
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Advice, AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{Advice, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
+pub use self::settle::{Settled, belongs_to, discard, settle};
 use super::admission::Refusal;
-use super::auth::{self, HeaderTag, MacKey, Sidecar, Tagger};
+use super::auth::{HeaderTag, MacKey, Sidecar, Tagger};
 use super::cipher::{IV_BYTES, Iv, Keystream};
-use super::folder::{Folder, Place, file_type, stat_file};
+use super::folder::{Folder, Place};
 use super::key::{Key, KeyId};
 use super::names;
 use super::reader::{Expected, ReadError};
@@ -256,125 +259,6 @@ pub fn exchange(folder: &Folder, resealed: &Resealed) -> Result<(), FsError> {
     put_in_place(&place, Some(&file), Some(&auth))
 }
 
-/// What became of the traces of a re-encryption.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settled {
-    /// There were none.
-    Nothing,
-    /// The exchange was brought to its end.
-    Finished,
-    /// They were deleted: the old file is the recording.
-    Undone,
-    /// The old file is gone, so they were left: they may be the last copy.
-    Left,
-}
-
-/// Brings a re-encryption of `relative` that was cut short to its end, or undoes it.
-///
-/// `recorded` is the tag that the sidecar should have, none if nothing is recorded of the file.
-/// Does nothing harmful when called again, or without need.
-pub fn settle(
-    folder: &Folder,
-    relative: &Path,
-    recorded: Option<HeaderTag>,
-) -> Result<Settled, FsError> {
-    let shown = folder.shown(relative);
-    let place = match Place::of(folder, relative) {
-        Ok(place) => place,
-        Err(Errno::NOENT) => return Ok(Settled::Nothing),
-        Err(e) => return Err(FsError::new("open", &shown, e)),
-    };
-    let (file_name, auth_name) = names::reseal_names(&place.name);
-    let file = Head::of(&place, &file_name)?;
-    if file.is_none() && open_beside(&place, &auth_name)?.is_none() {
-        return Ok(Settled::Nothing);
-    }
-    let old = Head::of(&place, &place.name)?;
-    let holds = |head: Option<&Head>, sidecar: &Sidecar| {
-        head.is_some_and(|head| {
-            let sealed_bytes = sidecar.header.ct_len + IV_BYTES as u64;
-            head.iv == sidecar.header.iv && head.size_bytes == sealed_bytes
-        })
-    };
-    let new_auth = sidecar_of(&place, &auth_name)?;
-    let is_recorded = |sidecar: &Sidecar| Some(sidecar.header_tag) == recorded;
-    let old_auth = sidecar_of(&place, &names::auth_name(&place.name))?;
-    let is_whole = old_auth
-        .as_ref()
-        .is_some_and(|sidecar| is_recorded(sidecar) && holds(old.as_ref(), sidecar));
-    match &new_auth {
-        // Nothing is to be put in the place of what is recorded.
-        _ if is_whole => {}
-        // The first rename was done, and it is done only after the record.
-        Some(sidecar) if holds(old.as_ref(), sidecar) => {
-            delete(&place, &file_name)?;
-            put_in_place(&place, None, Some(&auth_name))?;
-            return Ok(Settled::Finished);
-        }
-        Some(sidecar) if is_recorded(sidecar) && holds(file.as_ref(), sidecar) => {
-            put_in_place(&place, Some(&file_name), Some(&auth_name))?;
-            return Ok(Settled::Finished);
-        }
-        _ => {}
-    }
-    // After a power cut the second rename may be there without the first.
-    if let Some(sidecar) = &old_auth
-        && is_recorded(sidecar)
-        && holds(file.as_ref(), sidecar)
-        && !is_whole
-    {
-        put_in_place(&place, Some(&file_name), None)?;
-        delete(&place, &auth_name)?;
-        return Ok(Settled::Finished);
-    }
-    if old.is_none() && file.is_some() && recorded.is_some() {
-        return Ok(Settled::Left);
-    }
-    delete(&place, &file_name)?;
-    delete(&place, &auth_name)?;
-    fsutil::fsync_dir_fd(&place.parent)
-        .map_err(|e| place.error("make durable the deletions beside", e))?;
-    Ok(Settled::Undone)
-}
-
-/// The sealed file to which the temp file `temp` of a re-encryption belongs, among the files of its
-/// folder and the paths in `recorded`.
-pub fn belongs_to(
-    folder: &Folder,
-    temp: &Path,
-    recorded: &[PathBuf],
-) -> Result<Option<PathBuf>, FsError> {
-    let Some(wanted) = temp.file_name().and_then(names::reseal_digest) else {
-        return Ok(None);
-    };
-    let parent = temp.parent().unwrap_or(Path::new(""));
-    let fail = |e: Errno| FsError::new("list the folder", &folder.shown(parent), e);
-    let fd = folder.open_folder(parent).map_err(fail)?;
-    for listed in rustix::fs::Dir::read_from(&fd).map_err(fail)? {
-        let listed = listed.map_err(fail)?;
-        let name = std::os::unix::ffi::OsStrExt::from_bytes(listed.file_name().to_bytes());
-        if names::is_sealed(name) && names::digest(name) == wanted {
-            return Ok(Some(parent.join(name)));
-        }
-    }
-    let found = recorded.iter().find(|path| {
-        let is_named = path.file_name().is_some_and(|n| names::digest(n) == wanted);
-        is_named && path.parent().unwrap_or(Path::new("")) == parent
-    });
-    Ok(found.cloned())
-}
-
-/// Deletes the temp file `temp` of a re-encryption whose sealed file is neither there nor recorded.
-pub fn discard(folder: &Folder, temp: &Path) -> Result<(), FsError> {
-    if !temp.file_name().is_some_and(names::is_reseal) {
-        return Ok(());
-    }
-    let place =
-        Place::of(folder, temp).map_err(|e| FsError::new("open", &folder.shown(temp), e))?;
-    delete(&place, &place.name)?;
-    fsutil::fsync_dir_fd(&place.parent).map_err(|e| place.error("make durable the deletion of", e))
-}
-
 fn put_in_place(
     place: &Place,
     file: Option<&OsString>,
@@ -390,7 +274,7 @@ fn put_in_place(
     fsutil::fsync_dir_fd(&place.parent).map_err(|e| place.error("make durable the exchange of", e))
 }
 
-fn delete(place: &Place, name: &std::ffi::OsStr) -> Result<(), FsError> {
+fn delete(place: &Place, name: &OsStr) -> Result<(), FsError> {
     match rustix::fs::unlinkat(&place.parent, Path::new(name), AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(e) => Err(FsError::new(
@@ -399,60 +283,6 @@ fn delete(place: &Place, name: &std::ffi::OsStr) -> Result<(), FsError> {
             e,
         )),
     }
-}
-
-/// Opens a name beside `place` for reading; none if no regular file has it.
-fn open_beside(place: &Place, name: &std::ffi::OsStr) -> Result<Option<(File, u64)>, FsError> {
-    let fail = |e: Errno| FsError::new("open", &place.shown.with_file_name(name), e);
-    let flags =
-        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = match rustix::fs::openat(&place.parent, Path::new(name), flags, Mode::empty()) {
-        Ok(fd) => File::from(fd),
-        Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Ok(None),
-        Err(e) => return Err(fail(e)),
-    };
-    let stat = stat_file(&file).map_err(fail)?;
-    let is_file = file_type(&stat) == FileType::RegularFile;
-    Ok(is_file.then_some((file, stat.stx_size)))
-}
-
-/// The IV and the length of a sealed file.
-struct Head {
-    iv: Iv,
-    size_bytes: u64,
-}
-
-impl Head {
-    fn of(place: &Place, name: &std::ffi::OsStr) -> Result<Option<Self>, FsError> {
-        let Some((file, size_bytes)) = open_beside(place, name)? else {
-            return Ok(None);
-        };
-        let mut iv = [0; IV_BYTES];
-        // One that is too short has an IV of zeros, which no sidecar has.
-        read_full(&file, &mut iv, 0)
-            .map_err(|e| FsError::new("read", &place.shown.with_file_name(name), e))?;
-        Ok(Some(Self { iv, size_bytes }))
-    }
-}
-
-/// The sidecar of this name; none if there is none, or none that can be read.
-fn sidecar_of(place: &Place, name: &std::ffi::OsStr) -> Result<Option<Sidecar>, FsError> {
-    let Some((file, size_bytes)) = open_beside(place, name)? else {
-        return Ok(None);
-    };
-    let fail = |e: Errno| FsError::new("read", &place.shown.with_file_name(name), e);
-    let mut head = vec![0; auth::HEADER_MAX_BYTES];
-    let got = read_full(&file, &mut head, 0).map_err(fail)?;
-    let Ok((header, _)) = auth::Header::decode(&head[..got]) else {
-        return Ok(None);
-    };
-    // No more is read than the header promises, and no more than there is.
-    if size_bytes > auth::sidecar_max_bytes(header.ct_len) {
-        return Ok(None);
-    }
-    let mut bytes = vec![0; size_bytes as usize];
-    let got = read_full(&file, &mut bytes, 0).map_err(fail)?;
-    Ok(Sidecar::decode(&bytes[..got]).ok())
 }
 
 /// A file that is encrypted into, deleted on drop unless it is kept.

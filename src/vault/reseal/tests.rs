@@ -113,6 +113,9 @@ impl Yard {
     }
 }
 
+/// A moment at which a re-encryption is cut short: its name, and how it is made.
+type Cut = (&'static str, fn(&Yard, &Resealed));
+
 #[test]
 fn a_file_of_any_size_has_the_other_key_afterwards_and_the_same_content() {
     for len in [
@@ -200,8 +203,7 @@ fn a_file_that_has_the_key_already_is_only_recorded() {
 
 #[test]
 fn cut_short_anywhere_one_recording_is_left_and_settling_twice_is_settling_once() {
-    type Cut = fn(&Yard, &Resealed);
-    let states: [(&str, Cut); 7] = [
+    let states: [Cut; 7] = [
         ("half a copy", |yard, _| {
             let (file, auth) = yard.temps();
             std::fs::remove_file(auth).unwrap();

@@ -77,7 +77,7 @@ impl House {
         let (sidecars, files): (Vec<_>, Vec<_>) = self
             .all_names()
             .into_iter()
-            .partition(|name| name.ends_with(".vge.auth"));
+            .partition(|name| crate::vault::names::is_auth(name.as_ref()));
         assert_eq!(sidecars.len(), files.len(), "{sidecars:?} {files:?}");
         files
     }
@@ -372,4 +372,28 @@ fn without_the_old_key_recordings_stay_until_it_is_back() {
     watcher.scan_again(&mut now);
     assert_eq!(watcher.health().lock().unwrap().to_reencrypt, 0);
     assert_eq!(house.opened("a.vge", &OTHER_KEY), driveway());
+}
+
+#[test]
+fn the_picture_beside_a_recording_gets_the_new_key_too() {
+    const PICTURE: &[u8] = b"\xff\xd8\xff\xe0 a picture of nothing";
+    let house = House::new();
+    house.put("a.mp4", &driveway());
+    house.put("a.jpg", PICTURE);
+    let (mut watcher, mut now) = (house.watcher(), Instant::now());
+    watcher.drain_from(&mut now);
+    watcher.scan_again(&mut now);
+    assert_eq!(house.vges(), ["a.jpg.vge", "a.vge"]);
+    house.rotate(OTHER_KEY, true);
+    watcher.scan_again(&mut now);
+    assert_eq!(watcher.health().lock().unwrap().to_reencrypt, 0);
+    assert_eq!(house.vges(), ["a.jpg.vge", "a.vge"]);
+    assert_eq!(house.opened("a.jpg.vge", &OTHER_KEY), PICTURE);
+    assert!(house.opened("a.vge", &OTHER_KEY) == driveway());
+    assert_eq!(house.count(Kind::RecordingResealed), 2);
+    let key = house.text(
+        "SELECT thumbnail_key_id FROM recordings WHERE original_name = ?1",
+        "a.mp4",
+    );
+    assert_eq!(key, Some(id(OTHER_KEY)));
 }
