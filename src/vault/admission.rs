@@ -317,7 +317,7 @@ fn refuse_size(source: &Source, options: &AdmissionOptions) -> Result<Option<Ref
 }
 
 /// Offset of the first hole; the length if there is none, `None` if the file system cannot tell.
-fn first_hole(file: &File) -> Option<u64> {
+pub(super) fn first_hole(file: &File) -> Option<u64> {
     // The offset of this descriptor is used by nobody: all reading is done at given offsets.
     rustix::fs::seek(file, SeekFrom::Hole(0)).ok()
 }

@@ -37,6 +37,9 @@ pub const HEADER_TAG_BYTES: usize = 32;
 /// Longest header that is looked at, bytes; ours have at most 160.
 pub(super) const HEADER_MAX_BYTES: usize = 512;
 
+/// Tags for which there is room from the start: those of 4 GiB.
+const ROOM_MAX_CHUNKS: u64 = 65_536;
+
 const VERSION: u64 = 1;
 const INFO: &[u8] = b"nightjar/vge/mac/v1";
 
@@ -328,13 +331,15 @@ pub(super) struct Tagger {
 impl Tagger {
     /// For a ciphertext of `ct_len` bytes.
     pub(super) fn new(key: MacKey, ct_len: u64) -> Self {
-        let chunks = ct_len.div_ceil(CHUNK_BYTES as u64) as usize;
+        let chunks = ct_len.div_ceil(CHUNK_BYTES as u64);
+        // A length that a sparse file claims costs no memory before its bytes were seen.
+        let room = chunks.min(ROOM_MAX_CHUNKS) as usize * TAG_BYTES;
         Self {
             key,
             ct_len,
             seen: 0,
             chunk: None,
-            tags: Vec::with_capacity(chunks * TAG_BYTES),
+            tags: Vec::with_capacity(room),
         }
     }
 

@@ -533,17 +533,54 @@ fn the_cap_and_the_reserve_hold() {
     assert!(free_bytes > 0 && refusal.is_passing());
 }
 
+/// Tells the process below where to look.
+const UNREADABLE: &str = "NIGHTJAR_TEST_UNREADABLE";
+
+/// Not a test of its own: what a user sees who may not read.
 #[test]
-fn what_may_not_be_read_is_refused() {
-    if rustix::process::geteuid().is_root() {
-        // Root may read everything; what the kernel would say is known all the same.
-        let refusal = super::admission::refusal_of(rustix::io::Errno::ACCESS);
-        assert_eq!(refusal, Some(Refusal::NoPermission));
+fn child_that_may_not_read() {
+    let Some(dir) = std::env::var_os(UNREADABLE) else {
         return;
-    }
+    };
+    let folder = Folder::open(Path::new(&dir)).unwrap();
+    let refusal = open_source(&folder, Path::new("clip.mp4")).unwrap();
+    assert_eq!(refusal.unwrap_err(), Refusal::NoPermission);
+    let tally = scan(&folder, &mut |_| {}).unwrap();
+    assert_eq!(tally.clips, 1);
+    assert_eq!(tally.ignored[&IgnoreReason::NoPermission], 1);
+}
+
+#[test]
+fn what_may_not_be_read_is_refused_and_counted() {
     let yard = Yard::with("clip.mp4", b"plain");
-    std::fs::set_permissions(yard.path("clip.mp4"), PermissionsExt::from_mode(0o000)).unwrap();
-    assert_eq!(yard.refused("clip.mp4"), Refusal::NoPermission);
+    std::fs::create_dir(yard.path("closed")).unwrap();
+    let open_to = |name: &str, mode| {
+        std::fs::set_permissions(yard.path(name), PermissionsExt::from_mode(mode)).unwrap();
+    };
+    open_to("", 0o755);
+    open_to("clip.mp4", 0o000);
+    open_to("closed", 0o000);
+    // Root may read everything, so somebody else has to look.
+    let program = std::env::current_exe().unwrap();
+    let mut command = if rustix::process::geteuid().is_root() {
+        let copy = yard.path("program");
+        std::fs::copy(program, &copy).unwrap();
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command.arg(copy);
+        command
+    } else {
+        Command::new(program)
+    };
+    let output = command
+        .args(["--exact", "vault::tests::child_that_may_not_read"])
+        .env(UNREADABLE, yard.path(""))
+        .current_dir("/")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("1 passed"), "{output:?}");
+    open_to("closed", 0o700);
 }
 
 // ── Sealing that must not succeed ──

@@ -124,6 +124,14 @@ pub enum UnsealError {
     System(#[from] FsError),
 }
 
+impl UnsealError {
+    /// Whether the disk or a quota is full, which passes when somebody frees space.
+    pub fn is_no_space(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::System(error) if matches!(error.kind(), StorageFull | QuotaExceeded))
+    }
+}
+
 /// Opens the sealed file `relative` below the recordings folder, by the same rules as a plaintext,
 /// except that it may have more names: copies of a sealed file do no harm.
 pub fn open_sealed(

@@ -3,6 +3,8 @@
 
 mod acks;
 mod brokers;
+mod errors;
+mod flood;
 mod kills;
 mod ledger;
 mod refusals;

@@ -50,12 +50,13 @@ impl Trace {
     /// Attaches to process `pid` and follows `calls`; `inject` is strace's own expression. Each
     /// thread counts its calls from here.
     pub(crate) fn attach(folder: &Path, pid: i32, calls: &str, inject: Option<&str>) -> Self {
-        Self::attach_to(Threads::All, folder, pid, calls, inject)
+        Self::attach_to(Threads::All, &[], folder, pid, calls, inject)
     }
 
-    /// The same with a choice of threads.
+    /// The same with a choice of threads, and of the paths whose calls count; none of them: all.
     pub(crate) fn attach_to(
         threads: Threads,
+        paths: &[PathBuf],
         folder: &Path,
         pid: i32,
         calls: &str,
@@ -76,6 +77,9 @@ impl Trace {
             .arg(format!("trace={calls}"))
             .stdin(Stdio::null())
             .stderr(File::create(&said).unwrap());
+        for path in paths {
+            command.arg("-P").arg(path);
+        }
         if let Some(inject) = inject {
             command.arg("-e").arg(format!("inject={inject}"));
         }

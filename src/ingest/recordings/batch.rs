@@ -172,9 +172,10 @@ impl Watcher {
                 continue;
             }
             let clip = Clip::new(path, look);
-            let has_copy =
-                beside(path).any(|path| matches!(unseal::open_sealed(folder, &path), Ok(Ok(_))));
-            if !has_copy && self.records.newest(&clip.name)?.is_none() {
+            // A copy that cannot be opened may be one all the same.
+            let is_alone =
+                beside(path).all(|path| matches!(unseal::open_sealed(folder, &path), Ok(Err(_))));
+            if is_alone && self.records.newest(&clip.name)?.is_none() {
                 plain.push((at, clip, source));
             }
         }

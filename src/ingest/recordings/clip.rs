@@ -26,7 +26,7 @@ use crate::vault::key::Key;
 use crate::vault::names;
 use crate::vault::recovery::{self, Pairing};
 use crate::vault::seal::{self, SealError, UnlinkError};
-use crate::vault::unseal;
+use crate::vault::unseal::{self, UnsealError};
 
 /// What becomes of a file after one look at it.
 #[derive(Debug)]
@@ -137,8 +137,12 @@ impl Watcher {
             return Ok(Verdict::AwaitsKey);
         };
         let sealed = match self.unrecorded_copy(folder, source, &key)? {
-            Some(sealed) => sealed,
-            None => match seal::seal(source, &key, ids::random(), self.options.seal) {
+            Ok(Some(sealed)) => sealed,
+            Err(error) => {
+                let passing = error.is_no_space();
+                return self.fail(clip, Some(source), error.to_string(), passing);
+            }
+            Ok(None) => match seal::seal(source, &key, ids::random(), self.options.seal) {
                 Ok(sealed) => {
                     self.sealed_files = self.sealed_files.map(|files| files + 1);
                     sealed
@@ -226,25 +230,32 @@ impl Watcher {
 
     /// A complete sealed copy of exactly this plaintext that no row knows: a crash came before its
     /// event.
+    ///
+    /// Fails if there may be one that cannot be looked at now: sealing the plaintext once more would
+    /// make a second copy.
     fn unrecorded_copy(
         &mut self,
         folder: &Folder,
         source: &Source,
         key: &Key,
-    ) -> Result<Option<seal::Sealed>, Stop> {
+    ) -> Result<Result<Option<seal::Sealed>, UnsealError>, Stop> {
         let plain_bytes = Some(source.fingerprint().size_bytes);
         for path in beside(source.path()) {
-            let Ok(Ok(file)) = unseal::open_sealed(folder, &path) else {
-                continue;
+            let file = match unseal::open_sealed(folder, &path) {
+                Ok(Ok(file)) => file,
+                Ok(Err(_)) => continue,
+                Err(error) => return Ok(Err(error.into())),
             };
-            if file.plain_bytes() == plain_bytes
-                && !self.records.has_sealed(&printable(&path))?
-                && let Ok(Pairing::Same(sealed)) = recovery::compare(source, &file, key)
-            {
-                return Ok(Some(sealed));
+            if file.plain_bytes() != plain_bytes || self.records.has_sealed(&printable(&path))? {
+                continue;
+            }
+            match recovery::compare(source, &file, key) {
+                Ok(Pairing::Same(sealed)) => return Ok(Ok(Some(sealed))),
+                Ok(Pairing::Different { .. }) => {}
+                Err(error) => return Ok(Err(error)),
             }
         }
-        Ok(None)
+        Ok(Ok(None))
     }
 
     pub(super) fn not_sealed(

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod adoption;
+mod disk;
 mod files;
 mod keys;
 mod media;

@@ -478,17 +478,110 @@ fn without_a_key_nothing_is_read() {
 
 #[test]
 fn a_sidecar_that_is_no_file_is_found_and_not_followed() {
-    let yard = sealed_yard(b"plain");
-    std::fs::rename(yard.path("clip.vge.auth"), yard.path("elsewhere")).unwrap();
-    std::os::unix::fs::symlink("elsewhere", yard.path("clip.vge.auth")).unwrap();
-    assert!(matches!(
-        judge(&yard, Expected::default()),
-        Verdict::Tampered { .. }
-    ));
-    std::fs::remove_file(yard.path("clip.vge.auth")).unwrap();
-    std::fs::create_dir(yard.path("clip.vge.auth")).unwrap();
-    assert!(matches!(
-        judge(&yard, Expected::default()),
-        Verdict::Tampered { .. }
-    ));
+    let auth = |yard: &Yard| yard.path("clip.vge.auth");
+    let makers: [fn(&Path); 4] = [
+        |path| std::os::unix::fs::symlink("elsewhere", path).unwrap(),
+        |path| std::fs::create_dir(path).unwrap(),
+        |path| rustix::fs::mknodat(CWD, path, FileType::Fifo, Mode::RWXU, 0).unwrap(),
+        |path| drop(std::os::unix::net::UnixListener::bind(path).unwrap()),
+    ];
+    for make in makers {
+        let yard = sealed_yard(b"plain");
+        std::fs::rename(auth(&yard), yard.path("elsewhere")).unwrap();
+        make(&auth(&yard));
+        let verdict = judge(&yard, Expected::default());
+        assert!(matches!(verdict, Verdict::Tampered { .. }), "{verdict:?}");
+        assert!(matches!(open(&yard), Err(ReadError::Tampered { .. })));
+    }
+}
+
+#[test]
+fn a_hostile_length_costs_neither_memory_nor_time() {
+    // In memory, where a file may claim any length.
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let folder = Folder::open(dir.path()).unwrap();
+    let yard = Yard { dir, folder };
+    yard.put("clip.mp4", b"plain");
+    seal(&yard.source("clip.mp4"), &key(), IV, SealOptions::default()).unwrap();
+    let honest = yard.get("clip.vge.auth");
+    let set_len = |name: &str, bytes: u64| {
+        let file = std::fs::File::options().write(true).open(yard.path(name));
+        file.unwrap().set_len(bytes).unwrap();
+    };
+    let is_found = || {
+        let verdict = judge(&yard, Expected::default());
+        let found = matches!(verdict, Verdict::Tampered { .. });
+        assert!(found, "{verdict:?}");
+        assert!(open(&yard).is_err());
+    };
+    // A sidecar of 1 GiB beside a small file, and one that fits a file of 4 EiB.
+    set_len("clip.vge.auth", 1 << 30);
+    is_found();
+    let ct_len = 1_u64 << 62;
+    let (mut header, _) = Header::decode(&honest).unwrap();
+    header.ct_len = ct_len;
+    let header = header.encode();
+    set_len("clip.vge", ct_len + 16);
+    is_found();
+    let tags_bytes = header.len() as u64 + (ct_len >> 16) * 16 + 32;
+    yard.put("clip.vge.auth", &header);
+    set_len("clip.vge.auth", tags_bytes);
+    is_found();
+    yard.put("clip.vge.auth", &honest);
+    is_found();
+}
+
+/// Bytes that are likely to hurt a reader of sidecars: noise, headers that lie, nests of CBOR, and
+/// more than there should be.
+fn hostile() -> impl Strategy<Value = Vec<u8>> {
+    let noise = prop::collection::vec(any::<u8>(), 0..700);
+    let lie = (any::<u64>(), any::<[u8; 32]>(), noise.clone());
+    let lie = lie.prop_map(|(ct_len, plain_sha256, rest)| {
+        let header = Header {
+            key_id: key().id(),
+            iv: IV,
+            ct_len,
+            plain_sha256,
+        };
+        [header.encode(), rest].concat()
+    });
+    // Arrays, maps, tags and strings that announce as much as they can, one in the other.
+    let opener = prop::sample::select(vec![
+        &[0x81_u8][..],
+        &[0xa1],
+        &[0xc1],
+        &[0x9f],
+        &[0xbf],
+        &[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+        &[0xbb, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+        &[0x5b, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff],
+        &[0x7b, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff],
+    ]);
+    let nest = (opener, 1..400_usize, noise.clone())
+        .prop_map(|(opener, depth, rest)| [opener.repeat(depth), rest].concat());
+    prop_oneof![noise, lie, nest]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn arbitrary_bytes_for_a_sidecar_are_never_taken(
+        bytes in hostile(),
+        more in prop::collection::vec(any::<u8>(), 1..40),
+    ) {
+        let yard = sealed_yard(b"plain");
+        let honest = yard.get("clip.vge.auth");
+        for auth in [bytes, [honest, more].concat()] {
+            yard.put("clip.vge.auth", &auth);
+            let verdict = verify(&yard.sealed("clip.vge"), &key(), Expected::default(), &|_| {});
+            let taken = matches!(verdict, Ok(Verdict::Verified { .. } | Verdict::Unverified));
+            prop_assert!(!taken, "{verdict:?}");
+            // A reader checks the tags of what it reads, and gives out nothing that is untrue.
+            let mut back = Vec::new();
+            if let Ok(mut reader) = open(&yard) && reader.read_to_end(&mut back).is_ok() {
+                prop_assert_eq!(back, b"plain");
+            }
+        }
+    }
 }

@@ -155,6 +155,20 @@ fn a_file_that_is_being_written_is_left_alone_until_it_is_closed() {
 }
 
 #[test]
+fn a_file_that_vanishes_while_it_waits_is_forgotten_without_a_word() {
+    let house = House::new();
+    house.put("gone.mp4", b"gone");
+    house.put("stays.mp4", b"stays");
+    let (mut watcher, mut now) = (house.watcher(), Instant::now());
+    watcher.step(now).unwrap();
+    assert_eq!(watcher.queue.waiting(), 2);
+    std::fs::remove_file(house.rec("gone.mp4")).unwrap();
+    watcher.drain_from(&mut now);
+    house.assert_sealed_once("stays.mp4", "stays.vge", b"stays");
+    assert_eq!(watcher.health().lock().unwrap().trouble, None);
+}
+
+#[test]
 fn files_that_are_no_recordings_are_counted_once_and_said_nothing_of() {
     let house = House::new();
     house.put("elsewhere", b"x");
@@ -305,18 +319,20 @@ fn a_full_disk_is_told_once_and_sealing_goes_on_when_there_is_space() {
 #[test]
 fn odd_names_are_sealed_without_loss() {
     let house = House::new();
-    let long = format!("{}.mp4", "x".repeat(251));
-    let names: [&[u8]; 4] = [
+    // The longest of all, and one whose sidecar just fits.
+    let [longest, long] = [251, 246].map(|length| format!("{}.mp4", "x".repeat(length)));
+    let names: [&[u8]; 5] = [
         b"50%\n\xff.mp4",
         "Füchse im Hof.MP4".as_bytes(),
         b"-rf.mkv",
+        longest.as_bytes(),
         long.as_bytes(),
     ];
     for (n, name) in names.iter().enumerate() {
         house.put(OsStr::from_bytes(name), format!("clip {n}").as_bytes());
     }
     std::fs::create_dir_all(house.rec("yard/2031")).unwrap();
-    house.put("yard/2031/a.ts", b"clip 4");
+    house.put("yard/2031/a.ts", b"clip 5");
     house.pass();
     let rows = house.rows();
     assert!(
@@ -333,12 +349,15 @@ fn odd_names_are_sealed_without_loss() {
         house.opened(OsStr::from_bytes(b"50%\n\xff.vge"), &KEY),
         b"clip 0"
     );
-    assert_eq!(house.opened("yard/2031/a.vge", &KEY), b"clip 4");
-    assert_eq!(files.len(), 5);
+    assert_eq!(house.opened("yard/2031/a.vge", &KEY), b"clip 5");
+    assert_eq!(files[&long], format!("{}.vge", "x".repeat(246)));
+    assert_eq!(house.opened(&files[&long], &KEY), b"clip 4");
+    assert_eq!(house.opened(&files[&longest], &KEY), b"clip 3");
+    assert_eq!(files.len(), 6);
     house.pass();
     assert_eq!(
         house.kinds().len(),
-        10,
+        12,
         "a second start finds nothing to do"
     );
 }

@@ -286,6 +286,27 @@ fn a_plaintext_whose_sealed_copy_is_gone_is_sealed_anew() {
 }
 
 #[test]
+fn a_copy_that_cannot_be_finished_now_is_finished_later_and_not_made_twice() {
+    let house = House::new();
+    kill(&house, "clip.mp4", &driveway(), Killed::AfterRename);
+    // Its sidecar did not get its name, and something that cannot be replaced holds it.
+    std::fs::remove_file(house.rec("clip.vge.auth")).unwrap();
+    std::fs::create_dir(house.rec("clip.vge.auth")).unwrap();
+    let (mut watcher, mut now) = (house.watcher(), Instant::now());
+    watcher.drain_from(&mut now);
+    assert_eq!(house.names(), ["clip.mp4", "clip.vge"]);
+    assert!(house.get("clip.mp4") == driveway());
+    let trouble = watcher.health().lock().unwrap().trouble.clone().unwrap();
+    assert!(trouble.contains("cannot write the sidecar"), "{trouble}");
+    std::fs::remove_dir(house.rec("clip.vge.auth")).unwrap();
+    now += Duration::from_secs(61);
+    watcher.scan_again(&mut now);
+    house.assert_sealed_once("clip.mp4", "clip.vge", &driveway());
+    assert!(house.rec("clip.vge.auth").is_file());
+    assert_eq!(watcher.health().lock().unwrap().trouble, None);
+}
+
+#[test]
 fn a_sealed_file_of_another_clip_is_not_taken_for_a_copy() {
     let house = House::new();
     put_foreign(&house, "clip.vge", b"another clip", KEY);

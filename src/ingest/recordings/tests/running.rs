@@ -210,20 +210,6 @@ fn the_plaintext_stays_when_the_news_that_it_is_sealed_cannot_be_stored() {
 }
 
 #[test]
-fn thousands_of_small_files_at_once_are_sealed_with_bounded_memory() {
-    const FILES: usize = 2_000;
-    let house = House::new();
-    for n in 0..FILES {
-        house.put(format!("{n}.mp4"), format!("clip {n}").as_bytes());
-    }
-    let health = house.pass();
-    assert_eq!(health.sealed, FILES as u64);
-    assert!(!house.names().iter().any(|name| name.contains(".mp4")));
-    assert_eq!(house.rows().len(), FILES);
-    assert_eq!(house.opened("1234.vge", &KEY), b"clip 1234");
-}
-
-#[test]
 fn more_files_than_the_queue_holds_are_all_found() {
     const FILES: usize = queue::WAITING_MAX + 900;
     let house = House::without_key();
