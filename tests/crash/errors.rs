@@ -125,7 +125,8 @@ fn trouble_of_nothing(house: &House) -> Option<String> {
 
 #[test]
 fn a_full_disk_in_the_middle_is_told_and_sealing_goes_on_by_itself() {
-    let house = House::new();
+    let mut house = House::new();
+    house.set("NIGHTJAR__RECORDINGS__SCAN_EVERY", "1s");
     let mut daemon = house.start_daemon();
     let clip = clip_path(&house, 0);
     // The sealed file is written, its sidecar is not.
