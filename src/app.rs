@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::base::clock::{Clock, UnixNanos};
 use crate::base::lock::{FolderLock, LockError};
+use crate::base::reserve;
 use crate::base::shutdown::Shutdown;
 use crate::base::status_file::StatusFile;
 use crate::base::telemetry::{Snapshot, Telemetry};
@@ -110,6 +111,12 @@ pub struct Status {
     pub watches_recordings: bool,
     /// The recordings watcher's trouble, if any.
     pub recordings_trouble: Option<String>,
+    /// What somebody should know of the recordings.
+    #[serde(default)]
+    pub recordings_warning: Option<String>,
+    /// How full their disk is, in a line for people.
+    #[serde(default)]
+    pub recordings_disk: Option<String>,
     /// Counters since the start.
     pub counters: Snapshot,
 }
@@ -184,6 +191,12 @@ impl State {
                 .map(|(family, health)| (family.clone(), health.connected))
                 .collect(),
             trouble,
+            warnings: status
+                .recordings_warning
+                .map(|text| ("recordings".to_owned(), text))
+                .into_iter()
+                .collect(),
+            recordings_disk: status.recordings_disk,
             counters: status.counters,
         }
     }
@@ -195,6 +208,13 @@ impl State {
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone()
         };
+        let watching = self.recordings.as_ref().map(|health| {
+            health
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
+        });
+        let watching = watching.unwrap_or_default();
         Status {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -209,13 +229,9 @@ impl State {
             broker_host: self.broker.host.clone(),
             broker_port: self.broker.port,
             watches_recordings: self.recordings.is_some(),
-            recordings_trouble: self.recordings.as_ref().and_then(|health| {
-                health
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .trouble
-                    .clone()
-            }),
+            recordings_trouble: watching.trouble.clone(),
+            recordings_warning: watching.warning.clone(),
+            recordings_disk: watching.disk_line(),
             counters: self.telemetry.snapshot(),
         }
     }
@@ -232,6 +248,9 @@ pub fn start(
     progress: rebuild::Progress<'_>,
 ) -> Result<Running, StartError> {
     let lock = FolderLock::acquire(&plan.folder)?;
+    if let Err(error) = reserve::keep(&plan.folder) {
+        tracing::warn!(%error, "no reserve for a full disk");
+    }
     let telemetry = Arc::new(Telemetry::default());
     let shutdown = Shutdown::new();
     let cancel = CancellationToken::new();
@@ -259,11 +278,13 @@ pub fn start(
 
     let mut threads = Vec::new();
     let mut recordings_health = None;
+    let mut desk = None;
     if let Some(options) = plan.recordings {
         let (writer, telemetry) = (writer.clone(), Arc::clone(&telemetry));
         let watcher =
             recordings::Watcher::new(options, writer, telemetry, clock.clone(), shutdown.clone());
         recordings_health = Some(watcher.health());
+        desk = Some(watcher.desk());
         threads.push(thread("nightjar-recordings", move || watcher.run())?);
     }
     let runtime = edge()?;
@@ -323,7 +344,13 @@ pub fn start(
         rules,
         clock: clock.clone(),
     };
-    threads.push(serve_control(&plan.folder, direct, &state, &shutdown)?);
+    threads.push(serve_control(
+        &plan.folder,
+        direct,
+        desk,
+        &state,
+        &shutdown,
+    )?);
     threads.push(tell_status(&plan.folder, &state, &clock, &shutdown)?);
     Ok(Running {
         runtime,
@@ -364,6 +391,7 @@ fn run_writer(
 fn serve_control(
     folder: &Path,
     direct: Direct,
+    desk: Option<recordings::retention::Desk>,
     state: &Arc<State>,
     shutdown: &Shutdown,
 ) -> Result<JoinHandle<()>, StartError> {
@@ -371,7 +399,7 @@ fn serve_control(
     let (state, shutdown) = (Arc::clone(state), shutdown.clone());
     Ok(thread("nightjar-control", move || {
         let status = || serde_json::to_value(state.status()).unwrap_or_default();
-        control::serve(&listener, &direct, &status, &shutdown);
+        control::serve(&listener, &direct, desk.as_ref(), &status, &shutdown);
     })?)
 }
 
@@ -387,6 +415,9 @@ fn tell_status(
         let mut stopping = false;
         while !stopping {
             stopping = shutdown.wait(STATUS_PAUSE);
+            if let Err(error) = reserve::keep(&folder) {
+                tracing::debug!(%error, "cannot make the reserve");
+            }
             if let Err(error) = state.status_file(clock.now()).write(&folder) {
                 tracing::debug!(%error, "cannot write the status file");
             }

@@ -9,9 +9,20 @@ ALTER TABLE recordings ADD COLUMN recorded_at INTEGER;      -- received_at of th
 ALTER TABLE recordings ADD COLUMN checked_at INTEGER;       -- last verification
 ALTER TABLE recordings ADD COLUMN deleted_at INTEGER;
 ALTER TABLE recordings ADD COLUMN deleted_by TEXT;          -- the rule that asked for it
+ALTER TABLE recordings ADD COLUMN file_name TEXT;           -- last part of original_name: what "finished" messages are joined by
+ALTER TABLE recordings ADD COLUMN start_estimated INTEGER NOT NULL DEFAULT 0 CHECK (start_estimated IN (0, 1)); -- told by the file's own time alone
+ALTER TABLE recordings ADD COLUMN adopted INTEGER NOT NULL DEFAULT 0 CHECK (adopted IN (0, 1)); -- its .vge was there before its row
+ALTER TABLE recordings ADD COLUMN deleted_inode INTEGER;    -- of the .vge that is to go, to tell it from a later one
+ALTER TABLE recordings ADD COLUMN deleted_changed_at INTEGER; -- its ctime
 
 CREATE INDEX recordings_by_state ON recordings (state, started_at);
 CREATE INDEX recordings_by_key ON recordings (key_id) WHERE state = 'sealed';
+CREATE INDEX recordings_unjoined ON recordings (file_name) WHERE trigger IS NULL;
+
+-- Hints go with the sealing of their recording, or with time.
+ALTER TABLE recording_hints ADD COLUMN received_at INTEGER NOT NULL DEFAULT 0; -- of the message
+CREATE INDEX recording_hints_by_time ON recording_hints (received_at);
+CREATE INDEX recording_hints_by_position ON recording_hints (position);
 
 -- Keys that sealed or are meant to seal, as rotations told.
 CREATE TABLE vault_keys (

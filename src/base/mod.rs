@@ -4,6 +4,7 @@ pub mod clock;
 pub mod fsutil;
 pub mod ids;
 pub mod lock;
+pub mod reserve;
 pub mod shutdown;
 pub mod status_file;
 pub mod telemetry;

@@ -28,6 +28,10 @@ pub struct StatusFile {
     pub connected: BTreeMap<String, bool>,
     /// What is wrong, by part: a topic family, or `recordings`.
     pub trouble: BTreeMap<String, String>,
+    /// What somebody should know, by part.
+    pub warnings: BTreeMap<String, String>,
+    /// How full the disk of the recordings is, in a line for people.
+    pub recordings_disk: Option<String>,
     /// Counters since the daemon started.
     #[serde(flatten)]
     pub counters: Snapshot,
@@ -77,6 +81,8 @@ mod tests {
             updated_at: Some(5),
             connected: [("sensor".to_owned(), true), ("pet".to_owned(), false)].into(),
             trouble: [("pet".to_owned(), "no broker".to_owned())].into(),
+            warnings: BTreeMap::new(),
+            recordings_disk: Some("71.0 % used".into()),
             counters: Snapshot {
                 messages_acked: 7,
                 ..Snapshot::default()

@@ -67,6 +67,8 @@ counters! {
     recordings_ignored,
     /// Recordings that could not be sealed.
     recordings_failed,
+    /// Recordings deleted, by a rule or by a person.
+    recordings_deleted,
 }
 
 /// One counter, only ever growing.

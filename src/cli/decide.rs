@@ -1,6 +1,8 @@
 //! How a verb stores something: through the daemon that holds the data folder, else by a writer of
 //! its own for as long as it takes.
 
+use std::sync::Arc;
+
 use super::exit::{CliError, Exit};
 use super::{Context, setup};
 use crate::app::DATABASE;
@@ -49,12 +51,7 @@ pub(super) fn with_writer<T: Send>(
         projections: read_model::ALL,
         sabotage: Sabotage::NONE,
     };
-    let started = writer::start(
-        options,
-        Default::default(),
-        Shutdown::new(),
-        &mut |_, _, _| {},
-    )?;
+    let started = writer::start(options, Arc::default(), Shutdown::new(), &mut |_, _, _| {})?;
     let (handle, core) = (started.handle, started.writer);
     std::thread::scope(|scope| {
         let running = std::thread::Builder::new()

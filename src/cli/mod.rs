@@ -20,9 +20,11 @@ pub mod config;
 pub mod dead_letters;
 mod decide;
 pub mod init;
+mod opening;
 pub mod publish;
 pub mod query;
 pub mod rebuild;
+pub mod recordings;
 pub mod replay;
 pub mod run;
 pub mod sql;
@@ -57,6 +59,7 @@ Examples:
   nightjar run --dir /var/lib/nightjar     the daemon
   nightjar replay night.jsonl              feed a fixture stream
   nightjar publish TOPIC PAYLOAD           one message
+  nightjar recordings list                 what was recorded, and whether it is sealed
   nightjar vault unseal clip.vge           open a recording
   nightjar config show --origin            what is set, and where
   nightjar completions bash                for the shell";
@@ -120,6 +123,8 @@ pub enum Verb {
     Replay(replay::Args),
     /// Publish one message
     Publish(publish::Args),
+    /// List, show, play, keep and delete recordings
+    Recordings(recordings::Args),
     /// Keys, and single files sealed and unsealed by hand
     Vault(vault::Args),
     /// What is configured, and where it comes from
@@ -239,6 +244,7 @@ fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> {
         Verb::Init(args) => init::run(args, context),
         Verb::Replay(args) => replay::run(args, context),
         Verb::Publish(args) => publish::run(args, context),
+        Verb::Recordings(args) => recordings::run(args, context),
         Verb::Vault(args) => vault::run(args, context),
         Verb::Config(args) => config::run(args, context),
         Verb::Completions(args) => completions::run(args, context),

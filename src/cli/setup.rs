@@ -13,6 +13,8 @@ use crate::decode::topic::{Family, Topic, TopicFilter, check_disjoint};
 use crate::ingest::control::{self, Ask};
 use crate::ingest::mqtt::Broker;
 use crate::ingest::recordings;
+use crate::ingest::recordings::retention::plan::{DiskLimits, Policies, Policy};
+use crate::ingest::recordings::retention::{Meter, Settings};
 use crate::storage::sqlite::Durability;
 use crate::vault::admission::AdmissionOptions;
 use crate::vault::key::{self, KeyEnvironment, KeyError, KeyOptions};
@@ -259,7 +261,20 @@ fn filter(text: &str) -> Result<TopicFilter, CliError> {
         .map_err(|error| CliError::new(Exit::Config, format!("mqtt.filters: {error}")))
 }
 
-fn recordings(config: &Config, folder: &Path) -> Result<Option<recordings::Options>, CliError> {
+/// Where this configuration keeps its keys.
+pub(super) fn key_options(config: &Config) -> KeyOptions {
+    KeyOptions {
+        key_file: config.vault.key_file.clone(),
+        keyring: config.vault.keyring.clone(),
+        ..KeyOptions::default()
+    }
+}
+
+/// How recordings are watched after this configuration; none if they are not.
+pub(super) fn recordings(
+    config: &Config,
+    folder: &Path,
+) -> Result<Option<recordings::Options>, CliError> {
     if !config.recordings.enabled {
         return Ok(None);
     }
@@ -274,10 +289,7 @@ fn recordings(config: &Config, folder: &Path) -> Result<Option<recordings::Optio
     Ok(Some(recordings::Options {
         folder: watched,
         database: folder.join(folder::DATABASE_FILE),
-        key: KeyOptions {
-            key_file: config.vault.key_file.clone(),
-            ..KeyOptions::default()
-        },
+        key: key_options(config),
         key_environment: KeyEnvironment::from_variables(|name| std::env::var_os(name)),
         admission: AdmissionOptions {
             reserve_bytes: settings.reserve.bytes(),
@@ -289,9 +301,45 @@ fn recordings(config: &Config, folder: &Path) -> Result<Option<recordings::Optio
         seal: SealOptions {
             verify_after_write: config.vault.verify_after_write,
         },
+        retention: retention(config),
         place: recordings::Place(Box::new(move |path| settings.matches(path))),
         ..recordings::Options::new(&config.recordings_folder(), folder)
     }))
+}
+
+/// Which recordings are deleted by themselves, after this configuration.
+pub(super) fn retention(config: &Config) -> Settings {
+    let age = |age: Option<config::units::Duration>| {
+        age.map(|age| i64::try_from(age.to_std().as_nanos()).unwrap_or(i64::MAX))
+    };
+    let total = |size: Option<config::units::Size>| {
+        size.map(|size| i64::try_from(size.bytes()).unwrap_or(i64::MAX))
+    };
+    let retention = &config.retention;
+    let list = retention.policy.iter().map(|policy| Policy {
+        camera: policy.camera.clone(),
+        trigger: policy.trigger.map(|trigger| trigger.name().to_owned()),
+        max_age_ns: age(policy.max_age),
+        max_total_bytes: total(policy.max_total),
+    });
+    Settings {
+        enabled: retention.enabled,
+        every: retention.every.to_std(),
+        policies: Policies {
+            list: list.collect(),
+            general: Policy {
+                max_age_ns: age(retention.max_age),
+                max_total_bytes: total(retention.max_total),
+                ..Policy::default()
+            },
+        },
+        limits: DiskLimits {
+            warn_percent: retention.disk.warn_percent,
+            critical_percent: retention.disk.critical_percent,
+            target_percent: retention.disk.target_percent,
+        },
+        meter: Meter::System,
+    }
 }
 
 #[cfg(feature = "sabotage")]

@@ -366,6 +366,9 @@ fn judge_daemon(told: Option<&StatusFile>, now: UnixNanos, trouble: &mut Trouble
     for reason in reasons {
         trouble.red(reason);
     }
+    for warning in told.warnings.values() {
+        trouble.warn(warning);
+    }
     if told.counters.subscriptions_refused > 0 {
         trouble.red("the broker refused subscriptions; see `nightjar query system_events`");
     }
@@ -496,6 +499,9 @@ fn facts(
         states.join(", ")
     };
     facts.push(("recordings", recordings));
+    if let Some(line) = told.and_then(|told| told.recordings_disk.clone()) {
+        facts.push(("recordings disk", line));
+    }
     facts.push(("dead letters", grouped(status.dead_letters)));
     if let Some(told) = told.filter(|told| status.daemon.running && !told.connected.is_empty()) {
         let up = told

@@ -316,4 +316,5 @@ fn sealed() -> NewEvent {
 }
 
 mod checks;
+mod keys;
 mod reading;

@@ -15,6 +15,7 @@ mod files;
 mod load;
 mod origin;
 mod render;
+mod retention;
 mod schema;
 mod secret;
 mod sections;
@@ -30,6 +31,7 @@ pub use clip_names::{PathPattern, PatternError};
 pub use load::{Loaded, Override, SYSTEM_DIR, Sources, load};
 pub use origin::{ConfigError, Origin, Problem};
 pub use render::{InitOptions, init_toml, render};
+pub use retention::{DiskLimits, Policy, Retention};
 pub use schema::{ENVIRONMENT_PREFIX, REFERENCE, schema};
 pub use secret::{REDACTED, Secret};
 pub use sections::{

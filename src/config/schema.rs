@@ -56,9 +56,14 @@ pub(super) enum Kind {
     Path,
     Secret,
     Choice(Vec<String>),
-    Whole { least: i64, most: i64 },
+    Whole {
+        least: i64,
+        most: i64,
+    },
     Switch,
     List,
+    /// A list of sections.
+    Tables,
     Size,
     Duration,
 }
@@ -142,6 +147,13 @@ fn kind(schema: &Map<String, Value>) -> Kind {
         (_, "path") => Kind::Path,
         (_, "password") => Kind::Secret,
         ("boolean", _) => Kind::Switch,
+        ("array", _)
+            if schema
+                .get("items")
+                .is_some_and(|items| items["type"] == "object") =>
+        {
+            Kind::Tables
+        }
         ("array", _) => Kind::List,
         ("integer", _) => Kind::Whole {
             least: bound(schema, "minimum", i64::MIN),
@@ -191,6 +203,7 @@ impl Kind {
             Self::Whole { least, most } => format!("a whole number from {least} to {most}"),
             Self::Switch => "true or false".into(),
             Self::List => "a list of texts, such as [\"a\", \"b\"]".into(),
+            Self::Tables => "a list of sections, such as [{ camera = \"yard\" }]".into(),
             Self::Size => SIZE_EXPECTED.into(),
             Self::Duration => DURATION_EXPECTED.into(),
         }
@@ -210,6 +223,7 @@ impl Kind {
                 (least..=most).contains(&number)
             }
             (Self::List, toml::Value::Array(items)) => items.iter().all(toml::Value::is_str),
+            (Self::Tables, toml::Value::Array(items)) => items.iter().all(toml::Value::is_table),
             _ => false,
         }
     }
@@ -229,6 +243,7 @@ impl Kind {
                 .trim()
                 .parse()
                 .map_or_else(|_| as_text(), toml::Value::Boolean),
+            Self::Tables => parse_list(text).unwrap_or_else(as_text),
             Self::List if text.trim_start().starts_with('[') => {
                 parse_list(text).unwrap_or_else(as_text)
             }

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::clip_names::PathPattern;
+use super::retention::Retention;
 use super::secret::Secret;
 use super::time_zone::Zone;
 use super::units::{Duration, Size};
@@ -28,6 +29,8 @@ pub struct Config {
     pub mqtt: Mqtt,
     /// The folder that cameras or a recorder write to.
     pub recordings: Recordings,
+    /// Which recordings are deleted by themselves.
+    pub retention: Retention,
     /// Encryption of recordings.
     pub vault: Vault,
     /// What the program tells about itself.
@@ -256,6 +259,10 @@ pub struct Vault {
     /// File with the key: 32 bytes, or 64 hex digits. A systemd credential `storage.key` goes first.
     #[schemars(extend("format" = "path"))]
     pub key_file: PathBuf,
+    /// Folder with the keys of earlier recordings; without one it is `keyring` beside the key file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "path"))]
+    pub keyring: Option<PathBuf>,
     /// Id of a new key, in hex, that may seal although older recordings have another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted_key: Option<String>,
@@ -269,6 +276,7 @@ impl Default for Vault {
     fn default() -> Self {
         Self {
             key_file: "/etc/nightjar/secrets/storage.key".into(),
+            keyring: None,
             accepted_key: None,
             verify_after_write: true,
         }

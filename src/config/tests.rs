@@ -712,8 +712,21 @@ reserve = \"512 MiB\"  # default
 max_file = \"16 GiB\"  # default
 scan_every = \"1m\"  # default
 
+[retention]
+enabled = true  # default
+every = \"10m\"  # default
+# max_age is not set
+# max_total is not set
+policy = []  # default
+
+[retention.disk]
+warn_percent = 85  # default
+critical_percent = 95  # default
+target_percent = 90  # default
+
 [vault]
 key_file = \"/etc/nightjar/secrets/storage.key\"  # default
+# keyring is not set
 # accepted_key is not set
 verify_after_write = true  # default
 
@@ -797,7 +810,7 @@ fn the_schema_describes_every_key_and_knows_the_defaults() {
     let schema = schema();
     assert_eq!(schema["title"], "Nightjar configuration");
     assert_eq!(schema["additionalProperties"], false);
-    assert_eq!(keys().len(), 34);
+    assert_eq!(keys().len(), 43);
     for key in keys() {
         let place = key
             .path
@@ -875,4 +888,60 @@ fn recordings_are_recognised_by_extension_and_name() {
     );
     assert!(!recordings.has_extension(Path::new("front.jpg")));
     assert_eq!(recordings.matches("front.mp4"), None);
+}
+
+#[test]
+fn retention_is_refused_where_it_would_delete_by_mistake() {
+    for (text, message) in [
+        (
+            "retention.max_age = '0s'",
+            "1:21: `retention.max_age` is 0s, but must be from 1h to 36500d",
+        ),
+        (
+            "retention.max_age = '-3d'",
+            "1:21: `retention.max_age`: \"-3d\" is not a duration such as \"30s\", \"15m\" or \
+             \"1h30m\"",
+        ),
+        (
+            "retention.max_total = 0",
+            "1:23: `retention.max_total` is 0 B, but must be from 1 MiB to 1048576 TiB",
+        ),
+        (
+            "[[retention.policy]]\ncamera = 'yard'\nmax_age = '1m'",
+            "1:1: `retention.policy` number 1: `max_age` is 1m, but must be from 1h to 36500d",
+        ),
+        (
+            "[[retention.policy]]\nmax_age = '1d'",
+            "1:1: `retention.policy` number 1 names neither camera nor trigger; for all \
+             recordings set `retention.max_age` and `retention.max_total`",
+        ),
+        (
+            "[retention.disk]\ntarget_percent = 95",
+            "2:1: `retention.disk.target_percent` is 95, but must be less than \
+             `retention.disk.critical_percent`, which is 95",
+        ),
+        (
+            "retention.policy = ['yard']",
+            "1:20: `retention.policy` must be a list of sections, such as [{ camera = \"yard\" }], \
+             not a list",
+        ),
+    ] {
+        refused(text, message);
+    }
+    let error = House::with("[[retention.policy]]\ncam = 'yard'").error();
+    assert!(error.contains("unknown field `cam`"), "{error}");
+}
+
+#[test]
+fn policies_are_read_in_their_order_and_written_again() {
+    let text = "[retention]\nmax_age = '30d'\n\
+                [[retention.policy]]\ncamera = 'yard'\ntrigger = 'CONTINUOUS'\nmax_age = '3d'\n\
+                [[retention.policy]]\ntrigger = 'MANUAL'\nmax_total = '1 GiB'\n";
+    let loaded = House::with(text).load();
+    let policies = &loaded.config.retention.policy;
+    assert_eq!(policies.len(), 2);
+    assert_eq!(policies[0].camera.as_deref(), Some("yard"));
+    assert_eq!(policies[1].max_total, Some(Size::gib(1)));
+    let again = House::with(&render(&loaded, true)).load();
+    assert_eq!(again.config, loaded.config);
 }

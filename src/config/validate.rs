@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::retention;
 use super::secret::Secret;
 use super::sections::{Config, Filters, Mqtt, Recordings};
 use super::units::{Duration, Size};
@@ -62,12 +63,13 @@ pub(super) fn values(config: &Config) -> Vec<Complaint> {
     );
     mqtt(&config.mqtt, &mut complaints);
     recordings(&config.recordings, &mut complaints);
+    retention::values(&config.retention, &mut complaints);
     complaints
 }
 
 /// What is wrong with keys together.
 pub(super) fn conflicts(config: &Config) -> Vec<Complaint> {
-    let mut conflicts = Vec::new();
+    let mut conflicts = retention::conflicts(&config.retention);
     let mqtt = &config.mqtt;
     if mqtt.max_packet > mqtt.receive_hard_cap {
         conflicts.push((
@@ -257,7 +259,7 @@ fn recordings(recordings: &Recordings, complaints: &mut Vec<Complaint>) {
     range("recordings.scan_every", scan_every, &SCAN_EVERY, complaints);
 }
 
-fn range<T: Copy + PartialOrd + std::fmt::Display>(
+pub(super) fn range<T: Copy + PartialOrd + std::fmt::Display>(
     key: &'static str,
     value: T,
     allowed: &RangeInclusive<T>,

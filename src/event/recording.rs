@@ -273,6 +273,9 @@ pub struct Deleted {
     pub sealed_path: Vec<u8>,
     /// Inode of the `.vge`, so that a copy that somebody puts back under the name is left alone.
     pub inode: u64,
+    /// Its last change of content, mode or name (ctime), Unix nanoseconds: file systems give the
+    /// inode of a deleted file to the next one, but nobody can set this time back.
+    pub changed_at: i64,
     /// Space that it frees, bytes.
     pub freed_bytes: i64,
     /// The rule that asks for it, such as `age`, `total`, `disk` or `person`.
@@ -345,6 +348,8 @@ mod tests {
             let back = path_of(&printable_path(path));
             assert_eq!(back.as_os_str().as_bytes(), path);
         }
+        let nobodys = path_of("%4");
+        assert_eq!(nobodys.as_os_str(), "%4", "what nobody printed stays");
     }
 
     #[test]

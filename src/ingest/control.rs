@@ -2,7 +2,8 @@
 //!
 //! `DIR/nightjar.sock`, mode 0600. One JSON line asks, one JSON line answers:
 //! `{"ask":"status"}`, `{"ask":"rebuild"}`, `{"ask":"replay"}` followed by the lines of a fixture
-//! stream and the end of input, `{"ask":"decide"}` followed by one [`Decision`] a line. An answer is `{"ok":…}` or `{"error":"…"}`.
+//! stream and the end of input, `{"ask":"decide"}` followed by one [`Decision`] a line,
+//! `{"ask":"retention"}` followed by one [`Order`]. An answer is `{"ok":…}` or `{"error":"…"}`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -15,6 +16,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::recordings::retention::{Desk, Order};
 use super::replay::{Direct, parse_line};
 use crate::base::clock::UnixNanos;
 use crate::base::shutdown::Shutdown;
@@ -39,6 +41,8 @@ pub enum Ask {
     Replay,
     /// Store what a person decided, one [`Decision`] a line.
     Decide,
+    /// Make recordings go; one [`Order`] follows.
+    Retention,
 }
 
 /// Kinds of events that a person's decision makes; a client cannot store any others.
@@ -134,6 +138,7 @@ pub fn listen(folder: &Path) -> Result<UnixListener, ControlError> {
 pub fn serve(
     listener: &UnixListener,
     direct: &Direct,
+    desk: Option<&Desk>,
     status: &dyn Fn() -> serde_json::Value,
     shutdown: &Shutdown,
 ) {
@@ -142,7 +147,7 @@ pub fn serve(
             return;
         }
         let Ok(client) = client else { continue };
-        if let Err(error) = answer(&client, direct, status) {
+        if let Err(error) = answer(&client, direct, desk, status) {
             tracing::debug!(%error, "control client went away");
         }
     }
@@ -157,6 +162,7 @@ pub fn wake(folder: &Path) {
 fn answer(
     client: &UnixStream,
     direct: &Direct,
+    desk: Option<&Desk>,
     status: &dyn Fn() -> serde_json::Value,
 ) -> std::io::Result<()> {
     client.set_read_timeout(Some(SILENCE))?;
@@ -173,6 +179,7 @@ fn answer(
                 .map_err(|error| error.to_string()),
             Ok(Ask::Replay) => replay(&mut lines, direct)?,
             Ok(Ask::Decide) => decide(&mut lines, direct)?,
+            Ok(Ask::Retention) => order(&mut lines, desk)?,
             Err(error) => Err(format!("not a question: {error}")),
         },
     };
@@ -228,6 +235,20 @@ fn decide(
         .store(events)
         .map(|_| serde_json::json!({ "events": count }))
         .map_err(|error| error.to_string()))
+}
+
+fn order(
+    lines: &mut impl BufRead,
+    desk: Option<&Desk>,
+) -> std::io::Result<Result<serde_json::Value, String>> {
+    let Some(desk) = desk else {
+        return Ok(Err("this daemon does not watch recordings".into()));
+    };
+    let line = read_line(lines)?.unwrap_or_default();
+    Ok(serde_json::from_str::<Order>(&line)
+        .map_err(|error| format!("not an order: {error}"))
+        .and_then(|order| desk.ask(order))
+        .and_then(|report| serde_json::to_value(report).map_err(|error| error.to_string())))
 }
 
 fn read_line(lines: &mut impl BufRead) -> std::io::Result<Option<String>> {

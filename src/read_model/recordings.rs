@@ -1,9 +1,12 @@
 //! Recordings: one row from the moment the file is found, joined with the `finished` message
 //! (whichever comes first) and with the motion that it overlaps.
 
+mod hints;
+
+use self::hints::{HINT_AGE_NS, drop_hint, forget_hints, nanos, take_hint};
 use super::view::columns;
 use super::{Projection, View, table};
-use crate::base::clock::{DAY_NS, MINUTE_NS, SECOND_NS};
+use crate::base::clock::{DAY_NS, MINUTE_NS};
 use crate::base::ids::hex;
 use crate::event::recording::{Finished, Found, Part, Sealed, Trigger, file_key, printable_path};
 use crate::event::vault::KeyRotated;
@@ -40,6 +43,8 @@ pub(super) const PROJECTION: Projection = Projection {
 
 /// A motion without an end counts as going on for this long.
 const OPEN_MOTION_NS: i64 = 5 * MINUTE_NS;
+/// A recording whose length nobody knows counts as this long.
+const OPEN_RECORDING_NS: i64 = MINUTE_NS;
 /// Motions and recordings that are longer are linked by their first day alone: a bound, so that
 /// linking one does not look through all that ever were.
 const LONGEST_NS: i64 = DAY_NS;
@@ -101,19 +106,21 @@ fn fold_found(
     )?;
     let id = open.unwrap_or(event.position);
     let media = &found.media;
-    let ended_at = match (found.started_at, media.duration_s) {
-        (Some(start), Some(length)) => {
-            Some(start.saturating_add((length * SECOND_NS as f64) as i64))
-        }
-        _ => None,
-    };
+    let length = media.duration_s.map(nanos);
+    // Nobody says when it began, but it ended no later than it was last written to. A list must be
+    // in order, so that is taken for its end, and marked.
+    let written_until = || found.modified_at.saturating_sub(length.unwrap_or(0));
+    let started_at = found.started_at.unwrap_or_else(written_until);
+    let ended_at = length.map(|length| started_at.saturating_add(length));
     session.write(
         "INSERT INTO recordings (id, camera_id, file_path, original_name, started_at, ended_at, \
-         duration_s, file_size, fps, frame_count, width, height, codec, state, integrity, recorded_at, position) \
-         VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'unverified', ?15, ?14) \
+         duration_s, file_size, fps, frame_count, width, height, codec, state, integrity, recorded_at, \
+         position, file_name, start_estimated) \
+         VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'unverified', ?15, ?14, \
+         ?16, ?17) \
          ON CONFLICT (id) DO UPDATE SET \
          camera_id = coalesce(excluded.camera_id, recordings.camera_id), \
-         started_at = coalesce(excluded.started_at, recordings.started_at), \
+         started_at = excluded.started_at, start_estimated = excluded.start_estimated, \
          ended_at = coalesce(excluded.ended_at, recordings.ended_at), \
          duration_s = coalesce(excluded.duration_s, recordings.duration_s), \
          file_size = excluded.file_size, fps = coalesce(excluded.fps, recordings.fps), \
@@ -126,7 +133,7 @@ fn fold_found(
             id,
             found.camera.as_deref(),
             name,
-            found.started_at,
+            started_at,
             ended_at,
             media.duration_s,
             found.size_bytes,
@@ -137,7 +144,9 @@ fn fold_found(
             media.codec.as_deref(),
             if found.size_bytes == 0 { "empty" } else { "found" },
             event.position,
-            event.received_at
+            event.received_at,
+            file_key(name),
+            i64::from(found.started_at.is_none())
         ],
     )?;
     take_hint(session, id, name)?;
@@ -153,10 +162,11 @@ fn fold_finished(
     let file = &printable_path(file_key(&finished.file).as_bytes());
     session.write(
         "INSERT INTO recording_hints (file, camera_id, trigger, started_at, ended_at, fps, \
-         frame_count, position) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+         frame_count, position, received_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
          ON CONFLICT (file, camera_id) DO UPDATE SET trigger = excluded.trigger, \
          started_at = excluded.started_at, ended_at = excluded.ended_at, fps = excluded.fps, \
-         frame_count = excluded.frame_count, position = excluded.position",
+         frame_count = excluded.frame_count, position = excluded.position, \
+         received_at = excluded.received_at",
         values![
             file,
             &finished.camera,
@@ -165,20 +175,30 @@ fn fold_finished(
             finished.ended_at,
             finished.fps,
             finished.frame_count,
-            event.position
+            event.position,
+            event.received_at
         ],
     )?;
-    // The newest recording of that name, unless it is older than the hint could be about.
+    forget_hints(session, event.received_at)?;
+    // The newest recording of that name, unless it is older than the message could be about.
     let known = first(
         session,
-        "SELECT id, original_name FROM recordings WHERE (original_name = ?1 OR \
-         substr(original_name, -length(?1) - 1) = '/' || ?1) AND trigger IS NULL \
-         AND (camera_id IS NULL OR camera_id = ?2) ORDER BY id DESC LIMIT 1",
-        values![file, &finished.camera],
-        |row| Ok((row.int(0)?, row.text(1)?.to_owned())),
+        "SELECT id, original_name, state = 'sealed' FROM recordings WHERE file_name = ?1 \
+         AND trigger IS NULL AND state <> 'deleted' AND (camera_id IS NULL OR camera_id = ?2) \
+         AND recorded_at >= ?3 ORDER BY id DESC LIMIT 1",
+        values![
+            file,
+            &finished.camera,
+            event.received_at.saturating_sub(HINT_AGE_NS)
+        ],
+        |row| Ok((row.int(0)?, row.text(1)?.to_owned(), row.int(2)? == 1)),
     )?;
-    if let Some((id, name)) = known {
-        take_hint(session, id, &name)?;
+    if let Some((id, name, sealed)) = known
+        && let Some(hint) = take_hint(session, id, &name)?
+    {
+        if sealed {
+            drop_hint(session, hint)?;
+        }
         session.write(
             "UPDATE recordings SET position = ?2 WHERE id = ?1",
             values![id, event.position],
@@ -204,9 +224,9 @@ fn fold_sealed(
     let id = open.unwrap_or(event.position);
     session.write(
         "INSERT INTO recordings (id, file_path, original_name, file_size, state, key_id, \
-         plain_sha256, header_tag, iv, integrity, recorded_at, position) \
-         VALUES (?1, ?2, ?3, ?4, 'sealed', ?5, ?6, ?7, ?8, ?9, ?11, ?10) \
-         ON CONFLICT (id) DO UPDATE SET iv = excluded.iv, \
+         plain_sha256, header_tag, iv, integrity, recorded_at, position, file_name, adopted) \
+         VALUES (?1, ?2, ?3, ?4, 'sealed', ?5, ?6, ?7, ?8, ?9, ?11, ?10, ?12, ?13) \
+         ON CONFLICT (id) DO UPDATE SET iv = excluded.iv, adopted = excluded.adopted, \
          file_path = excluded.file_path, file_size = excluded.file_size, state = 'sealed', \
          failure = NULL, key_id = excluded.key_id, plain_sha256 = excluded.plain_sha256, \
          header_tag = excluded.header_tag, integrity = excluded.integrity, \
@@ -228,10 +248,14 @@ fn fold_sealed(
                 "verified"
             },
             event.position,
-            event.received_at
+            event.received_at,
+            file_key(name),
+            i64::from(sealed.adopted)
         ],
     )?;
-    take_hint(session, id, name)?;
+    if let Some(hint) = take_hint(session, id, name)? {
+        drop_hint(session, hint)?;
+    }
     link(session, id)
 }
 
@@ -240,7 +264,8 @@ fn fold_later(session: &mut dyn Session, event: &Envelope) -> Result<(), Storage
     match &event.event {
         Event::RecordingThumbnailSealed(sealed) => session.write(
             "UPDATE recordings SET thumbnail_path = ?2, thumbnail_key_id = ?3, \
-             thumbnail_tag = ?4, thumbnail_size = ?5, position = ?6 WHERE id = ?1",
+             thumbnail_tag = ?4, thumbnail_size = ?5, position = ?6 \
+             WHERE id = ?1 AND state <> 'deleted'",
             values![
                 sealed.recording,
                 &printable_path(&sealed.sealed_path),
@@ -253,7 +278,8 @@ fn fold_later(session: &mut dyn Session, event: &Envelope) -> Result<(), Storage
         Event::RecordingResealed(resealed) => match resealed.part {
             Part::Video => session.write(
                 "UPDATE recordings SET key_id = ?2, plain_sha256 = ?3, iv = ?4, header_tag = ?5, \
-                 integrity = 'verified', failure = NULL, position = ?6 WHERE id = ?1",
+                 integrity = 'verified', failure = NULL, position = ?6 \
+                 WHERE id = ?1 AND state = 'sealed'",
                 values![
                     resealed.recording,
                     &hex(&resealed.key_id),
@@ -265,7 +291,7 @@ fn fold_later(session: &mut dyn Session, event: &Envelope) -> Result<(), Storage
             ),
             Part::Thumbnail => session.write(
                 "UPDATE recordings SET thumbnail_key_id = ?2, thumbnail_tag = ?3, position = ?4 \
-                 WHERE id = ?1",
+                 WHERE id = ?1 AND state = 'sealed'",
                 values![
                     resealed.recording,
                     &hex(&resealed.key_id),
@@ -298,14 +324,20 @@ fn fold_later(session: &mut dyn Session, event: &Envelope) -> Result<(), Storage
                 event.position
             ],
         ),
+        // Here it is decided whether it goes, by the order of the log: a hold or a star that was
+        // stored before, after whoever wants it gone looked, wins.
         Event::RecordingDeleted(deleted) => session.write(
             "UPDATE recordings SET state = 'deleted', deleted_at = ?2, deleted_by = ?3, \
-             failure = NULL, position = ?4 WHERE id = ?1",
+             deleted_inode = ?5, deleted_changed_at = ?6, failure = NULL, position = ?4 \
+             WHERE id = ?1 AND state = 'sealed' AND held = 0 \
+             AND (starred = 0 OR ?3 = 'person')",
             values![
                 deleted.recording,
                 event.occurred_at,
                 &deleted.rule,
-                event.position
+                event.position,
+                deleted.inode as i64,
+                deleted.changed_at
             ],
         ),
         _ => Ok(()),
@@ -345,40 +377,25 @@ fn fold_rotated(
     Ok(())
 }
 
-/// Takes over what the newest message about this file said: of the recording's own camera, or of
-/// any when the path does not tell the camera.
-fn take_hint(session: &mut dyn Session, id: i64, name: &str) -> Result<(), StorageError> {
-    // What the camera says of itself beats what a path pattern guesses.
-    session.write(
-        "UPDATE recordings SET camera_id = hint.camera_id, trigger = hint.trigger, \
-         started_at = coalesce(hint.started_at, recordings.started_at), \
-         ended_at = coalesce(hint.ended_at, recordings.ended_at), \
-         fps = coalesce(recordings.fps, hint.fps), \
-         frame_count = coalesce(recordings.frame_count, hint.frame_count) \
-         FROM (SELECT h.* FROM recording_hints h JOIN recordings r ON r.id = ?1 \
-             WHERE h.file = ?2 AND (r.camera_id IS NULL OR h.camera_id = r.camera_id) \
-             ORDER BY h.position DESC LIMIT 1) AS hint \
-         WHERE recordings.id = ?1",
-        values![id, file_key(name)],
-    )
-}
-
-/// Links a recording with the first motion of its camera that it overlaps.
+/// Links a recording with the first motion of its camera that it overlaps. What it shows is told by
+/// the first of them that says what moved.
 fn link(session: &mut dyn Session, id: i64) -> Result<(), StorageError> {
     session.write(
         "UPDATE recordings SET \
          event_id = (SELECT m.position FROM recording_motions m \
-             WHERE m.camera_id = recordings.camera_id AND m.started_at <= recordings.ended_at \
+             WHERE m.camera_id = recordings.camera_id \
+             AND m.started_at <= coalesce(recordings.ended_at, recordings.started_at + ?4) \
              AND m.started_at >= recordings.started_at - ?3 \
              AND coalesce(m.ended_at, m.started_at + ?2) >= recordings.started_at \
              ORDER BY m.started_at, m.position LIMIT 1), \
          detection_type = (SELECT m.detection FROM recording_motions m \
-             WHERE m.camera_id = recordings.camera_id AND m.started_at <= recordings.ended_at \
+             WHERE m.camera_id = recordings.camera_id \
+             AND m.started_at <= coalesce(recordings.ended_at, recordings.started_at + ?4) \
              AND m.started_at >= recordings.started_at - ?3 \
              AND coalesce(m.ended_at, m.started_at + ?2) >= recordings.started_at \
              AND m.detection IS NOT NULL ORDER BY m.started_at, m.position LIMIT 1) \
-         WHERE id = ?1 AND started_at IS NOT NULL AND ended_at IS NOT NULL",
-        values![id, OPEN_MOTION_NS, LONGEST_NS],
+         WHERE id = ?1 AND started_at IS NOT NULL",
+        values![id, OPEN_MOTION_NS, LONGEST_NS, OPEN_RECORDING_NS],
     )
 }
 
@@ -413,9 +430,9 @@ fn link_camera(
 ) -> Result<(), StorageError> {
     let touched = crate::storage::all(
         session,
-        "SELECT id FROM recordings WHERE camera_id = ?1 AND started_at <= ?3 AND ended_at >= ?2 \
-         AND started_at >= ?2 - ?4",
-        values![camera, from, to, LONGEST_NS],
+        "SELECT id FROM recordings WHERE camera_id = ?1 AND started_at <= ?3 \
+         AND coalesce(ended_at, started_at + ?5) >= ?2 AND started_at >= ?2 - ?4",
+        values![camera, from, to, LONGEST_NS, OPEN_RECORDING_NS],
         |row| row.int(0),
     )?;
     touched.into_iter().try_for_each(|id| link(session, id))
@@ -423,14 +440,18 @@ fn link_camera(
 
 pub(super) const VIEWS: &[View] = &[View {
     name: "recordings",
-    about: "recordings, and whether each is sealed",
+    about: "recordings: what they show, whether each is sealed and unchanged, and what keeps it",
     columns: columns![
-        "started_at" Time, "camera_id" Text, "file_path" Text, "state" Text, "duration_s" Number,
-        "file_size" Bytes, "codec" Text, "width" Number, "height" Number, "trigger" Text,
-        "detection_type" Text, "failure" Text, "id" Number
+        "started_at" Time, "start" Text, "camera_id" Text, "duration_s" Number, "trigger" Text,
+        "detection_type" Text, "state" Text, "integrity" Text, "kept" Text, "thumbnail" Text,
+        "file_path" Text, "file_size" Bytes, "codec" Text, "width" Number, "height" Number,
+        "fps" Number, "failure" Text, "event_id" Number, "id" Number
     ],
-    sql: "SELECT started_at, camera_id, file_path, state, duration_s, file_size, codec, width, \
-          height, trigger, detection_type, failure, id FROM recordings \
+    sql: "SELECT started_at, CASE start_estimated WHEN 1 THEN 'estimated' END, camera_id, duration_s, \
+          trigger, detection_type, state, CASE state WHEN 'sealed' THEN integrity END, \
+          CASE WHEN starred = 1 AND held = 1 THEN 'starred, held' WHEN starred = 1 THEN 'starred' \
+          WHEN held = 1 THEN 'held' END, CASE WHEN thumbnail_path IS NOT NULL THEN 'yes' END, \
+          file_path, file_size, codec, width, height, fps, failure, event_id, id FROM recordings \
           WHERE coalesce(started_at, ?1) >= ?1 AND coalesce(started_at, ?1) < ?2 \
           ORDER BY coalesce(started_at, 0) DESC, id DESC LIMIT ?3",
 }];

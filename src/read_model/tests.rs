@@ -1,6 +1,8 @@
 //! What the tables say of given events, asked through the views that people use.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod recordings;
+
 use super::view::Window;
 use super::*;
 use crate::base::clock::{DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS};
@@ -579,7 +581,7 @@ fn equal_names_of_two_cameras_are_kept_apart() {
         text("found"),
         text("porch"),
         Owned::Null,
-        Owned::Null,
+        Owned::Integer(MIDNIGHT),
         Owned::Null,
     ];
     assert_eq!(bench.view("recordings", &COLUMNS), [none]);

@@ -356,7 +356,7 @@ impl Tagger {
             mac.update(&piece[..take]);
             self.seen += take as u64;
             piece = &piece[take..];
-            if self.seen % chunk_bytes == 0 || self.seen == self.ct_len {
+            if self.seen.is_multiple_of(chunk_bytes) || self.seen == self.ct_len {
                 self.end_chunk();
             }
         }

@@ -19,6 +19,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -58,6 +59,12 @@ impl Key {
         KeyId(std::array::from_fn(|i| mac[i]))
     }
 
+    /// A second copy in memory, said aloud: each copy is one more to be wiped.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self::from_bytes(*self.bytes())
+    }
+
     pub(super) fn bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
@@ -88,11 +95,40 @@ impl fmt::Debug for KeyId {
     }
 }
 
+/// As its 16 hex digits.
+impl Serialize for KeyId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A text that is no id of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the id of a key has 16 hex digits, such as a8cc6e3c1c993f1e")]
+pub struct NotAKeyId;
+
+impl std::str::FromStr for KeyId {
+    type Err = NotAKeyId;
+
+    fn from_str(text: &str) -> Result<Self, NotAKeyId> {
+        hex::decode(text).map(Self).ok_or(NotAKeyId)
+    }
+}
+
 /// What the configuration says about the key.
 #[derive(Debug, Clone)]
 pub struct KeyOptions {
     /// The key file that is looked at after systemd's credentials.
     pub key_file: PathBuf,
+    /// The folder with the keys of earlier recordings; none: `keyring` beside the key file.
+    pub keyring: Option<PathBuf>,
     /// Numeric id of the user that the service runs as; only it and root may own a key file.
     pub service_uid: u32,
 }
@@ -102,6 +138,7 @@ impl Default for KeyOptions {
     fn default() -> Self {
         Self {
             key_file: DEFAULT_KEY_FILE.into(),
+            keyring: None,
             service_uid: rustix::process::geteuid().as_raw(),
         }
     }
@@ -287,9 +324,14 @@ pub fn forbid_core_dumps() -> io::Result<()> {
 
 /// Makes the missing folders above `path`, and makes their names durable.
 fn make_folder(path: &Path) -> Result<(), KeyError> {
-    let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) else {
-        return Ok(());
-    };
+    match path.parent().filter(|f| !f.as_os_str().is_empty()) {
+        Some(folder) => Ok(make_folders(folder)?),
+        None => Ok(()),
+    }
+}
+
+/// Makes `folder` and what is missing above it, closed to others, and makes their names durable.
+pub(super) fn make_folders(folder: &Path) -> Result<(), FsError> {
     let missing: Vec<&Path> = folder.ancestors().take_while(|f| !f.exists()).collect();
     DirBuilder::new()
         .recursive(true)
@@ -307,7 +349,11 @@ fn make_folder(path: &Path) -> Result<(), KeyError> {
 /// The key in the file `path`, `None` if there is no such file.
 ///
 /// `tolerated` are permission bits that are allowed beside the owner's.
-fn read_file(path: &Path, service_uid: u32, tolerated: Mode) -> Result<Option<Key>, KeyError> {
+pub(super) fn read_file(
+    path: &Path,
+    service_uid: u32,
+    tolerated: Mode,
+) -> Result<Option<Key>, KeyError> {
     let unreadable = |e: io::Error| KeyError::Unreadable {
         path: path.to_owned(),
         source: e,

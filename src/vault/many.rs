@@ -119,5 +119,7 @@ fn each_folder<'a>(sources: impl Iterator<Item = &'a Source>, mut each: impl FnM
     for (at, source) in sources.enumerate() {
         folders.entry(source.path().parent()).or_default().push(at);
     }
-    folders.values().for_each(|members| each(members));
+    for members in folders.values() {
+        each(members);
+    }
 }

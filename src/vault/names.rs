@@ -17,10 +17,14 @@ const NAME_MAX_BYTES: usize = 255;
 /// The containers that cameras and recorders write.
 pub const CLIP_EXTENSIONS: [&str; 6] = ["mp4", "mkv", "mov", "avi", "ts", "webm"];
 
+/// The kinds of pictures that are thumbnails of clips.
+pub const PICTURE_EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
+
 /// What the name of a sidecar has more than that of its file.
 const AUTH_SUFFIX: &str = ".auth";
 
 const TEMP_PREFIX: &str = ".nightjar-seal-";
+const RESEAL_PREFIX: &str = ".nightjar-reseal-";
 const TEMP_SUFFIX: &str = ".tmp";
 const TEMP_AUTH_SUFFIX: &str = ".auth.tmp";
 
@@ -32,6 +36,15 @@ pub fn is_clip(name: &OsStr) -> bool {
     let (stem, extension) = split(name.as_bytes());
     !stem.is_empty()
         && CLIP_EXTENSIONS
+            .iter()
+            .any(|e| extension.eq_ignore_ascii_case(e.as_bytes()))
+}
+
+/// Whether the extension (of either case) says that this is a picture.
+pub fn is_picture(name: &OsStr) -> bool {
+    let (stem, extension) = split(name.as_bytes());
+    !stem.is_empty()
+        && PICTURE_EXTENSIONS
             .iter()
             .any(|e| extension.eq_ignore_ascii_case(e.as_bytes()))
 }
@@ -67,13 +80,44 @@ pub fn is_temp(name: &OsStr) -> bool {
     digits.is_some_and(|d| hex::decode::<DIGEST_BYTES>(d).is_some())
 }
 
+/// The digest of the sealed file's name in the name of a temp file that its re-encryption made.
+pub(super) fn reseal_digest(name: &OsStr) -> Option<[u8; DIGEST_BYTES]> {
+    let rest = name.as_bytes().strip_prefix(RESEAL_PREFIX.as_bytes())?;
+    let digits = rest
+        .strip_suffix(TEMP_AUTH_SUFFIX.as_bytes())
+        .or_else(|| rest.strip_suffix(TEMP_SUFFIX.as_bytes()))?;
+    hex::decode(digits)
+}
+
+/// Whether this is the name of a temp file that a re-encryption made.
+pub fn is_reseal(name: &OsStr) -> bool {
+    reseal_digest(name).is_some()
+}
+
+/// The names of the temp files that the sealed file `sealed` and its sidecar are encrypted anew
+/// into.
+pub(super) fn reseal_names(sealed: &OsStr) -> (OsString, OsString) {
+    let start = format!("{RESEAL_PREFIX}{}", hex::encode(&digest(sealed)));
+    (
+        format!("{start}{TEMP_SUFFIX}").into(),
+        format!("{start}{TEMP_AUTH_SUFFIX}").into(),
+    )
+}
+
 /// The names that the sealed copy of `clip` may get, in the order in which they are tried:
 /// `clip.vge`, `clip.mp4.vge`, and last a name with a digest of the original one, for names that
-/// would become too long or are both taken.
+/// would become too long or are both taken. A picture keeps its extension in each, so that it is
+/// known for one and leaves `clip.vge` to the clip: `clip.jpg.vge`.
 pub fn sealed_names(clip: &OsStr) -> Vec<OsString> {
     let name = clip.as_bytes();
-    let (stem, _) = split(name);
-    let ending = [b"~", hex::encode(&digest(clip)).as_bytes(), b".vge"].concat();
+    let (stem, extension) = split(name);
+    let is_picture = is_picture(clip);
+    let kind = if is_picture {
+        [b".", extension].concat()
+    } else {
+        Vec::new()
+    };
+    let ending = [b"~", hex::encode(&digest(clip)).as_bytes(), &kind, b".vge"].concat();
     // The sidecar's name is longer, and has to fit as well.
     let max_bytes = NAME_MAX_BYTES - AUTH_SUFFIX.len();
     let kept = &stem[..stem.len().min(max_bytes - ending.len())];
@@ -83,6 +127,7 @@ pub fn sealed_names(clip: &OsStr) -> Vec<OsString> {
         [kept, &ending].concat(),
     ]
     .into_iter()
+    .skip(usize::from(is_picture))
     .filter(|name| name.len() <= max_bytes)
     .map(OsString::from_vec)
     .collect()
@@ -103,7 +148,7 @@ pub(super) fn temp_auth_name(clip: &OsStr) -> OsString {
     .into()
 }
 
-fn digest(name: &OsStr) -> [u8; DIGEST_BYTES] {
+pub(super) fn digest(name: &OsStr) -> [u8; DIGEST_BYTES] {
     let digest = Sha256::digest(name.as_bytes());
     std::array::from_fn(|i| digest[i])
 }
@@ -117,7 +162,10 @@ fn split(name: &[u8]) -> (&[u8], &[u8]) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn os(bytes: &[u8]) -> &OsStr {
@@ -159,6 +207,21 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_stays_known_for_one() {
+        for name in ["a.jpg", "a.mp4.JPEG", "a-thumb.png", "a.webp"] {
+            let name = OsStr::new(name);
+            assert!(is_picture(name) && !is_clip(name));
+            let names = sealed_names(name);
+            assert_eq!(names.len(), 2);
+            for sealed in names {
+                assert!(is_picture(Path::new(&sealed).file_stem().unwrap()));
+            }
+        }
+        assert_eq!(sealed_names(os(b"clip.jpg"))[0], "clip.jpg.vge");
+        assert!(!is_picture(os(b".jpg")) && !is_picture(os(b"a.jpg.vge")));
+    }
+
+    #[test]
     fn a_sidecar_is_named_after_its_file() {
         assert_eq!(auth_name(os(b"\xff.vge")), os(b"\xff.vge.auth"));
         for (name, want) in [
@@ -184,6 +247,18 @@ mod tests {
             assert!(is_auth(&auth) && auth.len() <= NAME_MAX_BYTES);
             assert!(temp_auth_name(&clip).len() <= NAME_MAX_BYTES);
         }
+    }
+
+    #[test]
+    fn the_temps_of_a_re_encryption_are_none_of_a_sealing() {
+        let sealed = os(b"clip.vge");
+        let (file, auth) = reseal_names(sealed);
+        for name in [&file, &auth] {
+            assert!(is_reseal(name) && !is_temp(name));
+            assert_eq!(reseal_digest(name), Some(digest(sealed)));
+        }
+        assert!(!is_reseal(&temp_name(sealed)));
+        assert!(!is_reseal(OsStr::new(".nightjar-reseal-zz.tmp")));
     }
 
     #[test]

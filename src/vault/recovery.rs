@@ -25,6 +25,7 @@ use crate::base::fsutil::{self, FsError};
 
 /// What a sealed file and a plaintext beside it have to do with each other.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and moved once")]
 pub enum Pairing {
     /// The sealed file holds exactly this plaintext: the proof that `unlink_plaintext` asks for.
     Same(Sealed),

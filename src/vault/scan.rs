@@ -39,6 +39,13 @@ pub enum Entry {
         /// What it is now.
         fingerprint: Fingerprint,
     },
+    /// A regular file with one link whose name says that it is a picture.
+    Picture {
+        /// Where it is.
+        path: PathBuf,
+        /// What it is now.
+        fingerprint: Fingerprint,
+    },
     /// The sidecar of a sealed file, or what is left of one.
     Sidecar {
         /// Relative to the folder.
@@ -46,6 +53,11 @@ pub enum Entry {
     },
     /// A temp file of a sealing that was cut short, unless one is at work.
     Leftover {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// A temp file of a re-encryption, which may hold what the event log says is there by now.
+    Reseal {
         /// Where it is.
         path: PathBuf,
     },
@@ -75,8 +87,11 @@ pub enum IgnoreReason {
     HardLinked,
     /// A name that starts with a dot.
     DotName,
-    /// A file that is no clip: thumbnails, indexes, logs.
+    /// A file that is neither clip nor picture: indexes, logs.
     OtherExtension,
+    /// A picture that belongs to no recording, or to one that has its thumbnail: for callers who
+    /// know recordings.
+    SparePicture,
     /// A folder below [`DEPTH_MAX`].
     TooDeep,
     /// A folder or name that the service's user may not read.
@@ -97,6 +112,7 @@ impl IgnoreReason {
             Self::HardLinked => "hard_linked",
             Self::DotName => "dot_name",
             Self::OtherExtension => "other_extension",
+            Self::SparePicture => "spare_picture",
             Self::TooDeep => "too_deep",
             Self::NoPermission => "no_permission",
             Self::Vanished => "vanished",
@@ -111,10 +127,14 @@ pub struct Tally {
     pub clips: u64,
     /// Sealed files.
     pub sealed: u64,
+    /// Pictures.
+    pub pictures: u64,
     /// Sidecars of sealed files.
     pub sidecars: u64,
     /// Temp files.
     pub leftovers: u64,
+    /// Temp files of re-encryptions.
+    pub reseals: u64,
     /// Folders that were looked into, the recordings folder included.
     pub folders: u64,
     /// Names passed over.
@@ -126,8 +146,10 @@ impl Tally {
         match entry {
             Entry::Clip { .. } => self.clips += 1,
             Entry::Sealed { .. } => self.sealed += 1,
+            Entry::Picture { .. } => self.pictures += 1,
             Entry::Sidecar { .. } => self.sidecars += 1,
             Entry::Leftover { .. } => self.leftovers += 1,
+            Entry::Reseal { .. } => self.reseals += 1,
             Entry::Ignored { reason, .. } => *self.ignored.entry(*reason).or_default() += 1,
         }
     }
@@ -186,6 +208,9 @@ fn examine(parent: &OwnedFd, name: &OsStr, path: PathBuf, depth: usize) -> Found
     if names::is_temp(name) {
         return Found::Entry(Entry::Leftover { path });
     }
+    if names::is_reseal(name) {
+        return Found::Entry(Entry::Reseal { path });
+    }
     let ignored = |path, reason| Found::Entry(Entry::Ignored { path, reason });
     if name.as_bytes().starts_with(b".") {
         return ignored(path, IgnoreReason::DotName);
@@ -195,8 +220,9 @@ fn examine(parent: &OwnedFd, name: &OsStr, path: PathBuf, depth: usize) -> Found
         Err(e) => return unreachable_name(path, e),
     };
     let (is_clip, is_sealed) = (names::is_clip(name), names::is_sealed(name));
+    let is_picture = names::is_picture(name);
     match file_type(&stat) {
-        FileType::RegularFile if is_clip && stat.stx_nlink > 1 => {
+        FileType::RegularFile if (is_clip || is_picture) && stat.stx_nlink > 1 => {
             ignored(path, IgnoreReason::HardLinked)
         }
         FileType::RegularFile if is_clip => Found::Entry(Entry::Clip {
@@ -204,6 +230,10 @@ fn examine(parent: &OwnedFd, name: &OsStr, path: PathBuf, depth: usize) -> Found
             fingerprint: Fingerprint::of(&stat),
         }),
         FileType::RegularFile if is_sealed => Found::Entry(Entry::Sealed {
+            path,
+            fingerprint: Fingerprint::of(&stat),
+        }),
+        FileType::RegularFile if is_picture => Found::Entry(Entry::Picture {
             path,
             fingerprint: Fingerprint::of(&stat),
         }),

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::admission::first_hole;
 use super::auth::{self, MacKey, Sidecar, SidecarError, Tagger};
 use super::folder::{file_type, stat_file};
-use super::key::Key;
+use super::key::{Key, KeyId};
 use super::names;
 use super::unseal::{BLOCK_BYTES, SealedFile, UnsealError, read_full};
 use crate::base::fsutil::{self, FsError};
@@ -144,6 +144,15 @@ fn write_new(sealed: &SealedFile, temp: &Path, bytes: &[u8]) -> Result<(), Errno
         }
     }
     rustix::fs::fsync(&file)
+}
+
+/// The key that the sidecar of `sealed` names; none if there is no sidecar that can be read. What it
+/// says is not proven.
+pub fn key_of(sealed: &SealedFile) -> Option<KeyId> {
+    let file = SidecarFile::open(sealed).ok()??;
+    let start = file.read(0, auth::HEADER_MAX_BYTES).ok()?;
+    let (header, _) = auth::Header::decode(&start).ok()?;
+    Some(header.key_id)
 }
 
 /// What a file without a sidecar holds, under a key that is taken for the right one.

@@ -859,15 +859,17 @@ fn a_scan_finds_everything_and_counts_what_it_passes_over() {
         (IgnoreReason::FolderNamedLikeFile, 1),
         (IgnoreReason::HardLinked, 2),
         (IgnoreReason::DotName, 2),
-        (IgnoreReason::OtherExtension, 2),
+        (IgnoreReason::OtherExtension, 1),
     ];
     assert_eq!(
         tally,
         Tally {
+            pictures: 1,
             sidecars: 0,
             clips: 5,
             sealed: 1,
             leftovers: 0,
+            reseals: 0,
             folders: 3,
             ignored: ignored.into()
         }

@@ -51,15 +51,32 @@ impl SealedFile {
             .map_err(|e| self.place.error("read the sealed file", e).into())
     }
 
-    /// The IV, and the key stream that starts with it.
-    pub(super) fn keystream(&self, key: &Key) -> Result<(Iv, Keystream), UnsealError> {
+    /// The IV, with which the file begins.
+    pub fn iv(&self) -> Result<Iv, UnsealError> {
         let mut iv = [0; IV_BYTES];
         if self.read(&mut iv, 0)? < IV_BYTES {
             return Err(UnsealError::TooShort {
                 path: self.place.shown.clone(),
             });
         }
+        Ok(iv)
+    }
+
+    /// The IV, and the key stream that starts with it.
+    pub(super) fn keystream(&self, key: &Key) -> Result<(Iv, Keystream), UnsealError> {
+        let iv = self.iv()?;
         Ok((iv, Keystream::new(key, &iv)))
+    }
+
+    /// The IV, and the first `len` bytes of the plaintext under `key`, fewer if there are fewer.
+    /// Nothing is verified: it is for finding out whether the key is the right one.
+    pub fn head(&self, key: &Key, len: usize) -> Result<(Iv, Vec<u8>), UnsealError> {
+        let (iv, mut keystream) = self.keystream(key)?;
+        let mut head = vec![0; len];
+        let got = self.read(&mut head, IV_BYTES as u64)?;
+        head.truncate(got);
+        keystream.apply(&mut head);
+        Ok((iv, head))
     }
 
     /// Asks the system to forget its copy in memory, so that reading asks the disk.

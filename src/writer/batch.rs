@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 
 use super::{Command, Receipt, Reply, Submission, Writer, WriterError, open, rebuild};
+use crate::base::reserve;
 use crate::event::message::{IdConflicted, Parked};
 use crate::event::system::{SessionLost, SessionStarted};
 use crate::event::{Envelope, Flags, NewEvent};
@@ -136,6 +137,9 @@ impl Writer {
             match error.disposition() {
                 Disposition::Park if care == Care::Together => care = Care::OneByOne,
                 Disposition::Retry => {
+                    if matches!(error, StorageError::Full(_)) && self.release_reserve() {
+                        continue;
+                    }
                     tracing::warn!(%error, waiting = self.commands.len(), "cannot commit, trying again");
                     if self.shutdown.wait(RETRY_PAUSE) {
                         return Err(error.into());
@@ -158,6 +162,23 @@ impl Writer {
         self.telemetry.batches_committed.add_one();
         self.answer(batch, receipts);
         Ok(())
+    }
+
+    /// Makes room for the events that say what goes to make more; whether there was a reserve.
+    fn release_reserve(&self) -> bool {
+        let folder = self.options.path.parent();
+        let released = folder.map_or(Ok(false), reserve::release);
+        match released {
+            Ok(true) => {
+                tracing::warn!("the disk is full; the reserve is released");
+                true
+            }
+            Ok(false) => false,
+            Err(error) => {
+                tracing::warn!(%error, "the reserve cannot be released");
+                false
+            }
+        }
     }
 
     fn reload(&mut self) -> Result<(), StorageError> {

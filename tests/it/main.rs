@@ -7,6 +7,7 @@ mod parking;
 mod projections;
 mod properties;
 mod random_events;
+mod recordings;
 mod recovery;
 mod source;
 mod verbs;

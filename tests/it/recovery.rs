@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use nightjar::base::reserve;
 use nightjar::event::camera::HeartbeatReceived;
 use nightjar::event::message::Undecodable;
 use nightjar::event::reading::Reading;
@@ -170,6 +171,37 @@ fn on_a_full_disk_the_writer_waits_and_goes_on_by_itself() {
     assert_eq!(bench.unequal_after_rebuild(), Vec::<&str>::new());
     bench.stop().unwrap();
     assert!(bench.reader().integrity_problems().unwrap().is_empty());
+}
+
+#[test]
+fn on_a_full_disk_the_reserve_lets_events_through_and_is_made_again() {
+    let Some(disk) = SmallDisk::mount("200m") else {
+        return;
+    };
+    let folder = disk.0.path();
+    let mut bench = BenchBox::in_folder(folder);
+    bench.store(vec![heat("attic", 20.0)]);
+    assert!(reserve::keep(folder).unwrap(), "there is plenty of room");
+    let filler = disk.fill();
+    assert!(reserve::keep(folder).unwrap(), "it is still there");
+    let large = NewEvent::own(
+        NOW,
+        "topic/odd",
+        Undecodable {
+            payload: vec![7; 1 << 20],
+        },
+    );
+    let answer = bench.submit(Submission {
+        events: vec![large],
+        size_bytes: 1 << 20,
+        ..Submission::default()
+    });
+    assert_eq!(answer.recv_timeout(PATIENCE), Ok(Receipt::Stored(vec![2])));
+    assert!(!folder.join(reserve::RESERVE_FILE).exists());
+    assert!(!reserve::keep(folder).unwrap(), "there is too little room");
+    std::fs::remove_file(filler).unwrap();
+    assert!(reserve::keep(folder).unwrap());
+    bench.stop().unwrap();
 }
 
 #[test]

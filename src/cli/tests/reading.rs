@@ -311,7 +311,9 @@ timestamp            type               severity  source_type  source_id   messa
     assert!(
         recordings
             .out
-            .contains("driveway/clip-1.mp4,found,12.5,5,h264,,,,,,11\n")
+            .contains(",12.5,,,found,,,,driveway/clip-1.mp4,5,h264,,,,,,11\n"),
+        "{}",
+        recordings.out
     );
 }
 

@@ -1,5 +1,7 @@
 //! `nightjar vault`: keys, and sealed files verified, sealed and unsealed by hand.
 
+mod keys;
+mod rotate;
 mod seal;
 mod unseal;
 mod verify;
@@ -9,19 +11,20 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use super::exit::{CliError, Exit};
+use super::opening::{code_of, fs_error, key_error};
 use super::{Context, setup};
-use crate::base::fsutil::FsError;
 use crate::base::ids;
 use crate::vault::admission::Refusal;
 use crate::vault::folder::Folder;
-use crate::vault::key::{self, Key, KeyEnvironment, KeyError, KeyOptions};
-use crate::vault::reader::ReadError;
+use crate::vault::key;
 
 /// Options of `vault`.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
   nightjar vault keygen /etc/nightjar/secrets/storage.key
+  nightjar vault keys                          which keys there are, and what needs them
+  nightjar vault rotate                        a new key; old recordings stay open
   nightjar vault seal clip.mp4                 makes clip.vge, keeps clip.mp4
   nightjar vault seal --remove clip.mp4        removes clip.mp4 once clip.vge is proven
   nightjar vault unseal clip.vge -o clip.mp4
@@ -38,10 +41,20 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Act {
     /// Make a key and show its recovery sheet once
+    #[command(before_help = "\
+Examples:
+  nightjar vault keygen                                      where the configuration looks for it
+  nightjar vault keygen /etc/nightjar/secrets/storage.key
+
+A key is never overwritten. To replace one, see `nightjar vault rotate`.")]
     Keygen {
         /// The key file; must not exist [default: the configured one]
         path: Option<PathBuf>,
     },
+    /// Make another key the one that seals, and keep the earlier one
+    Rotate(rotate::RotateArgs),
+    /// Which keys there are, where they are, and what needs them
+    Keys(keys::KeysArgs),
     /// Encrypt files beside themselves
     Seal(seal::Args),
     /// Decrypt a file, or a range of it, to stdout or a new file
@@ -59,6 +72,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
     }
     match &args.act {
         Act::Keygen { path } => keygen(path.as_deref(), context),
+        Act::Rotate(args) => rotate::rotate(args, context),
+        Act::Keys(args) => keys::keys(args, context),
         Act::Seal(args) => seal::run(args, context),
         Act::Unseal(args) => unseal::run(args, context),
         Act::Verify(args) => verify::run(args, context),
@@ -82,24 +97,6 @@ fn keygen(path: Option<&Path>, context: &mut Context<'_>) -> Result<(), CliError
     Ok(())
 }
 
-fn find_key(key_file: Option<&Path>, context: &Context<'_>) -> Result<Key, CliError> {
-    let (key_file, environment) = match key_file {
-        // A key that is named is the one that is meant.
-        Some(path) => (path.to_owned(), KeyEnvironment::default()),
-        None => (
-            setup::load(context)?.config.vault.key_file,
-            KeyEnvironment::from_variables(|name| std::env::var_os(name)),
-        ),
-    };
-    let options = KeyOptions {
-        key_file,
-        ..KeyOptions::default()
-    };
-    key::find(&options, &environment)
-        .map(|(key, _)| key)
-        .map_err(key_error)
-}
-
 fn beneath(file: &Path) -> Result<(Folder, PathBuf), CliError> {
     let Some(name) = file.file_name() else {
         return Err(CliError::new(
@@ -116,48 +113,4 @@ fn beneath(file: &Path) -> Result<(Folder, PathBuf), CliError> {
 
 fn refused(file: &Path, refusal: Refusal) -> CliError {
     CliError::new(code_of(refusal), format!("{}: {refusal}", file.display()))
-}
-
-const fn code_of(refusal: Refusal) -> Exit {
-    match refusal {
-        Refusal::Vanished => Exit::NoInput,
-        Refusal::NoPermission => Exit::Forbidden,
-        Refusal::NoSpace { .. } => Exit::Io,
-        _ => Exit::BadData,
-    }
-}
-
-fn read_error(error: ReadError) -> CliError {
-    let code = match &error {
-        ReadError::Refused { refusal, .. } => code_of(*refusal),
-        ReadError::NoKey { .. } | ReadError::Keyless { .. } => Exit::NoInput,
-        ReadError::OutOfRange { .. } => Exit::Usage,
-        ReadError::Tampered { .. } | ReadError::Newer { .. } | ReadError::TooShort { .. } => {
-            Exit::BadData
-        }
-        ReadError::Output(_) | ReadError::System(_) => Exit::Io,
-    };
-    match error {
-        ReadError::Output(error) => CliError::from(error),
-        ReadError::System(error) => fs_error(error),
-        error => CliError::new(code, error.to_string()),
-    }
-}
-
-fn fs_error(error: FsError) -> CliError {
-    let code = match error.kind() {
-        std::io::ErrorKind::NotFound => Exit::NoInput,
-        std::io::ErrorKind::PermissionDenied => Exit::Forbidden,
-        _ => Exit::Io,
-    };
-    CliError::new(code, error.to_string())
-}
-
-fn key_error(error: KeyError) -> CliError {
-    let code = match &error {
-        KeyError::AlreadyThere { .. } | KeyError::Unwritable(_) => Exit::CannotCreate,
-        KeyError::Missing { .. } => Exit::NoInput,
-        _ => Exit::Forbidden,
-    };
-    CliError::new(code, error.to_string())
 }

@@ -1,13 +1,18 @@
 //! `vault seal` and `vault seal-legacy`.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use super::verify::{Target, targets};
-use super::{beneath, find_key, fs_error, refused};
+use super::verify::{Target, recorded, targets};
+use super::{beneath, refused};
 use crate::base::ids;
 use crate::cli::Context;
+use crate::cli::decide::decide;
 use crate::cli::exit::{CliError, Exit};
+use crate::cli::opening::{find_key, fs_error};
 use crate::cli::term::visible;
+use crate::event::NewEvent;
+use crate::event::recording::{Part, Resealed};
 use crate::ingest::recordings::is_video;
 use crate::vault::admission::{Admission, AdmissionOptions, admit, open_source};
 use crate::vault::key::Key;
@@ -112,11 +117,13 @@ fn seal_error(file: &Path, error: &SealError) -> CliError {
 pub(super) fn run_legacy(args: &LegacyArgs, context: &mut Context<'_>) -> Result<(), CliError> {
     let key = find_key(args.key_file.as_deref(), context)?;
     let (mut made, mut had, mut refused) = (0_u64, 0_u64, 0_u64);
+    let mut protected = Vec::new();
     for target in targets(&args.files)? {
         let shown = target.shown();
         let said = match legacy(&target, &key, args.trust_key) {
             Ok(true) => {
                 made += 1;
+                protected.push(target);
                 writeln!(context.out, "protected  {}", visible(&shown))?;
                 continue;
             }
@@ -129,6 +136,7 @@ pub(super) fn run_legacy(args: &LegacyArgs, context: &mut Context<'_>) -> Result
         refused += 1;
         context.note(&format!("{shown}: {said}"));
     }
+    record(&protected, &key, context)?;
     writeln!(
         context.out,
         "{made} files got a sidecar, {had} had one, {refused} were left as they are"
@@ -139,6 +147,47 @@ pub(super) fn run_legacy(args: &LegacyArgs, context: &mut Context<'_>) -> Result
         return Err(CliError::new(Exit::ProblemsFound, text));
     }
     Ok(())
+}
+
+/// Tells the event log of those that are recordings of the data folder, if there is one.
+fn record(protected: &[Target], key: &Key, context: &mut Context<'_>) -> Result<(), CliError> {
+    let Ok(recorded) = recorded(context) else {
+        return Ok(());
+    };
+    let mut events = Vec::new();
+    for target in recorded {
+        let is_meant = || protected.iter().any(|other| other.is_same(&target));
+        let Some((id, name)) = target.without_tag().filter(|_| is_meant()) else {
+            continue;
+        };
+        let Ok(sealed) = target.open() else { continue };
+        let verdict = verify(&sealed, key, Expected::default(), &|_| {});
+        if let Ok(Verdict::Verified {
+            header_tag,
+            key_id,
+            plain_sha256,
+        }) = verdict
+        {
+            let iv = sealed
+                .iv()
+                .map_err(|e| CliError::new(Exit::Io, e.to_string()))?;
+            let resealed = Resealed {
+                recording: id,
+                part: Part::Video,
+                sealed_path: sealed.path().as_os_str().as_bytes().to_vec(),
+                plain_sha256: plain_sha256.to_vec(),
+                key_id: key_id.0.to_vec(),
+                iv: iv.to_vec(),
+                header_tag: header_tag.0.to_vec(),
+            };
+            let stream = format!("recording/{name}");
+            events.push(NewEvent::own(context.clock.now(), stream, resealed));
+        }
+    }
+    if events.is_empty() {
+        return Ok(());
+    }
+    decide(context, events)
 }
 
 /// Gives a file its sidecar; false if it had one. The error is for people.

@@ -1,17 +1,15 @@
 //! `vault unseal`.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use sha2::{Digest as _, Sha256};
-
-use super::{beneath, find_key, read_error};
+use super::beneath;
 use crate::base::ids;
 use crate::cli::Context;
 use crate::cli::exit::{CliError, Exit};
+use crate::cli::opening::{find_keys, pour, read_error};
 use crate::config::units::Size;
-use crate::vault::reader::{Expected, ReadError, Reader};
+use crate::vault::reader::{Expected, Reader};
 
 /// Options of `vault unseal`.
 #[derive(Debug, clap::Args)]
@@ -55,18 +53,23 @@ impl FromStr for Range {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
-    let key = find_key(args.key_file.as_deref(), context)?;
+    let keys = find_keys(args.key_file.as_deref(), context)?;
     let (folder, name) = beneath(&args.file)?;
-    let mut reader = Reader::open(&folder, &name, &key, Expected::default()).map_err(read_error)?;
+    let mut reader =
+        Reader::open(&folder, &name, &keys, Expected::default()).map_err(read_error)?;
+    let range = args.range.unwrap_or(Range {
+        offset_bytes: 0,
+        len: reader.plain_bytes(),
+    });
     let Some(path) = &args.output else {
-        let told = pour(&mut reader, args.range, context.out);
+        let told = pour(&mut reader, range.offset_bytes, range.len, context.out);
         context.out.flush()?;
         return told.map(|_| ()).map_err(read_error);
     };
     let mut target = std::fs::File::create_new(path).map_err(|error| {
         CliError::new(Exit::CannotCreate, format!("{}: {error}", path.display()))
     })?;
-    let poured = pour(&mut reader, args.range, &mut target)
+    let poured = pour(&mut reader, range.offset_bytes, range.len, &mut target)
         .map_err(read_error)
         .and_then(|told| Ok(target.sync_all().map(|()| told)?));
     let (bytes, digest) = poured.inspect_err(|_| {
@@ -84,47 +87,6 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError
         ids::hex(&digest)
     )?;
     Ok(())
-}
-
-/// Writes the plaintext, or the range of it, to `out`; tells its length and SHA-256.
-fn pour(
-    reader: &mut Reader,
-    range: Option<Range>,
-    out: &mut dyn Write,
-) -> Result<(u64, [u8; 32]), ReadError> {
-    let mut out = Hashing {
-        out,
-        digest: Sha256::new(),
-        bytes: 0,
-    };
-    if let Some(range) = range {
-        reader.range(range.offset_bytes, range.len, &mut out)?;
-    } else {
-        let all = reader.plain_bytes();
-        reader.range(0, all, &mut out)?;
-    }
-    out.flush().map_err(ReadError::Output)?;
-    Ok((out.bytes, out.digest.finalize().into()))
-}
-
-/// Hashes what passes.
-struct Hashing<'a> {
-    out: &'a mut dyn Write,
-    digest: Sha256,
-    bytes: u64,
-}
-
-impl Write for Hashing<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let taken = self.out.write(bytes)?;
-        self.digest.update(&bytes[..taken]);
-        self.bytes += taken as u64;
-        Ok(taken)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.out.flush()
-    }
 }
 
 #[cfg(test)]

@@ -8,9 +8,10 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{beneath, find_key, fs_error};
+use super::beneath;
 use crate::cli::decide::decide;
 use crate::cli::exit::{CliError, Exit};
+use crate::cli::opening::{find_keys, fs_error, read_error};
 use crate::cli::term::{Ink, human_bytes, visible};
 use crate::cli::{Context, folder, setup};
 use crate::event::NewEvent;
@@ -72,6 +73,18 @@ impl Target {
         self.folder.path().join(&self.path).display().to_string()
     }
 
+    /// Whether both are the same file.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let whole = |target: &Self| target.folder.path().join(&target.path).canonicalize();
+        matches!((whole(self), whole(other)), (Ok(a), Ok(b)) if a == b)
+    }
+
+    /// Id and name of a recording whose row knows no sidecar.
+    pub(super) fn without_tag(&self) -> Option<(i64, &str)> {
+        let row = self.row.as_ref().filter(|row| row.header_tag.is_none())?;
+        Some((row.id, &row.name))
+    }
+
     /// Opens the file.
     pub(super) fn open(&self) -> Result<SealedFile, ReadError> {
         open_sealed(&self.folder, &self.path)?.map_err(|refusal| ReadError::Refused {
@@ -115,7 +128,7 @@ pub(super) fn targets(files: &[PathBuf]) -> Result<Vec<Target>, CliError> {
 }
 
 /// Every sealed recording of the data folder.
-fn recorded(context: &Context<'_>) -> Result<Vec<Target>, CliError> {
+pub(super) fn recorded(context: &Context<'_>) -> Result<Vec<Target>, CliError> {
     let config = setup::load(context)?.config;
     let path = match &config.recordings.folder {
         Some(folder) => folder.clone(),
@@ -189,7 +202,7 @@ impl Outcome {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
-    let key = find_key(args.key_file.as_deref(), context)?;
+    let keys = find_keys(args.key_file.as_deref(), context)?;
     let targets = if args.all {
         recorded(context)?
     } else {
@@ -204,7 +217,7 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError
     let began = Instant::now();
     let mut outcomes = Vec::new();
     for target in targets {
-        let outcome = look(&target, &key, &|bytes| bar.inc(bytes))?;
+        let outcome = look(&target, &keys, &|bytes| bar.inc(bytes))?;
         outcomes.push((target, outcome));
     }
     bar.finish_and_clear();
@@ -228,7 +241,8 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError
         .count();
     if bad > 0 {
         context.out.flush()?;
-        let text = format!("{} not what was sealed", count(bad, "file"));
+        let verb = if bad == 1 { "is" } else { "are" };
+        let text = format!("{} {verb} not what was sealed", count(bad, "file"));
         return Err(CliError::new(Exit::ProblemsFound, text));
     }
     Ok(())
@@ -253,7 +267,7 @@ fn look(
         Err(ReadError::Refused { refusal, .. }) => {
             return Ok(Outcome::with(Integrity::Unverified, refusal));
         }
-        Err(error) => return Err(super::read_error(error)),
+        Err(error) => return Err(read_error(error)),
     };
     let expected = Expected {
         header_tag: target.row.as_ref().and_then(|row| row.header_tag),

@@ -302,6 +302,7 @@ fn vault_sample(kind: Kind) -> Event {
             recording,
             sealed_path: b"hallway/\xff.mp4.vge".to_vec(),
             inode: 1_234_567,
+            changed_at: 1_795_144_327_000_000_001,
             freed_bytes: 40_960,
             rule: "age".into(),
         }

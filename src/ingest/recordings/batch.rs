@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::clip::{Clip, Verdict, beside};
 use super::queue::Look;
-use super::{Stop, TROUBLE_EVERY, Watcher};
+use super::{Stop, TROUBLE_EVERY, Watcher, thumbnail};
 use crate::base::ids;
 use crate::vault::admission::{Admission, Source};
 use crate::vault::folder::Folder;
@@ -30,7 +30,7 @@ impl Watcher {
         &mut self,
         now: Instant,
     ) -> Result<Vec<(PathBuf, Look)>, Option<Instant>> {
-        self.batched = !self.batched && self.can_seal();
+        self.batched = !self.batched && self.folder.is_some();
         if self.batched {
             let small = self.queue.take_small(now, BATCH_MAX, SMALL_BYTES);
             if !small.is_empty() {
@@ -56,13 +56,18 @@ impl Watcher {
         let now = now + began.elapsed();
         match outcome {
             Ok(verdicts) => {
+                let mut outcome = Ok(());
                 for ((path, look), verdict) in files.into_iter().zip(verdicts) {
                     match verdict {
                         Some(verdict) => self.conclude(path, look, verdict, now),
-                        None => self.work(path, look, now)?,
+                        None if outcome.is_ok() => outcome = self.work(path, look, now),
+                        None => {
+                            let seen = look.fingerprint;
+                            self.queue.again(path, look, seen, now + TROUBLE_EVERY);
+                        }
                     }
                 }
-                Ok(())
+                outcome
             }
             Err(stop) => {
                 for (path, look) in files {
@@ -83,28 +88,38 @@ impl Watcher {
         let plain = self.plain_ones(&folder, files)?;
         let found: Vec<_> = plain
             .iter()
-            .map(|(_, clip, source)| self.found_event(clip, Some(source)))
+            .map(|(_, clip, source)| self.found_event(clip, source.as_ref()))
             .collect();
         let found_at = self.store_all(found)?;
+        let mut full = Vec::new();
+        for ((at, clip, source), found_at) in plain.into_iter().zip(found_at) {
+            match source {
+                Some(source) => full.push((at, clip, source, found_at)),
+                // An empty file stays.
+                None => verdicts[at] = Some(Verdict::Settled),
+            }
+        }
+        if full.is_empty() {
+            return Ok(verdicts);
+        }
         let Some(key) = self.usable_key()? else {
-            for (at, ..) in plain {
+            for (at, ..) in full {
                 verdicts[at] = Some(Verdict::AwaitsKey);
             }
             return Ok(verdicts);
         };
-        let clips: Vec<_> = plain
+        let clips: Vec<_> = full
             .iter()
-            .map(|(_, _, source)| (source, ids::random()))
+            .map(|(_, _, source, _)| (source, ids::random()))
             .collect();
         let results = many::seal(&clips, &key, self.options.seal);
         drop(key);
         let mut sealed = Vec::new();
         let mut events = Vec::new();
-        for ((entry, found_at), result) in plain.iter().zip(found_at).zip(results) {
-            let (at, clip, source) = entry;
+        for ((at, clip, source, found_at), result) in full.iter().zip(results) {
             match result {
                 Ok(one) => {
-                    events.push(self.sealed_event(clip, &one, found_at));
+                    events.push(self.sealed_event(clip, &one, *found_at));
                     sealed.push((*at, clip, source, one));
                 }
                 Err(error) => {
@@ -116,6 +131,9 @@ impl Watcher {
         self.sealed_files = self.sealed_files.map(|files| files + count);
         self.store_all(events)?;
         self.count_sealed(count);
+        for (_, clip, ..) in &sealed {
+            self.see_pictures(clip.path);
+        }
         let proven: Vec<_> = sealed
             .iter()
             .map(|(_, _, source, one)| (*source, one))
@@ -130,13 +148,13 @@ impl Watcher {
         Ok(verdicts)
     }
 
-    /// The files that are ready to be sealed and new in every respect, with their places in the
-    /// list.
+    /// The files that are finished and new in every respect, with their places in the list; without
+    /// a source those that are empty.
     fn plain_ones<'a>(
         &mut self,
         folder: &Folder,
         files: &'a [(PathBuf, Look)],
-    ) -> Result<Vec<(usize, Clip<'a>, Source)>, Stop> {
+    ) -> Result<Vec<(usize, Clip<'a>, Option<Source>)>, Stop> {
         let looks: Vec<_> = files
             .iter()
             .map(|(path, look)| (path.as_path(), Some(&look.fingerprint)))
@@ -144,9 +162,15 @@ impl Watcher {
         let admitted = many::admit(folder, &looks, &self.options.admission);
         let mut plain = Vec::new();
         for (at, ((path, look), admitted)) in files.iter().zip(admitted).enumerate() {
-            let Ok(Admission::Ready(source)) = admitted else {
-                continue;
+            let source = match admitted {
+                Ok(Admission::Ready(source)) => Some(source),
+                Ok(Admission::Empty(_)) => None,
+                Ok(Admission::Refused(_)) | Err(_) => continue,
             };
+            // A picture is no recording.
+            if thumbnail::is_picture(path) {
+                continue;
+            }
             let clip = Clip::new(path, look);
             // A copy that cannot be opened may be one all the same.
             let is_alone =

@@ -16,7 +16,7 @@ use std::path::Path;
 
 use super::queue::Look;
 use super::records::{Row, State, modified_at};
-use super::{Stop, Watcher, media, printable};
+use super::{Stop, Watcher, media, printable, thumbnail};
 use crate::base::ids;
 use crate::event::recording::{Failed, Found, Media, Sealed};
 use crate::event::{Event, NewEvent};
@@ -50,7 +50,7 @@ pub(super) enum Verdict {
 
 /// The file in question.
 pub(super) struct Clip<'a> {
-    path: &'a Path,
+    pub(super) path: &'a Path,
     /// Its printable path: the recording's name.
     pub(super) name: String,
     look: &'a Look,
@@ -77,6 +77,9 @@ impl Watcher {
         let Some(folder) = self.folder.clone() else {
             return Ok(Verdict::Again);
         };
+        if thumbnail::is_picture(path) {
+            return self.judge_picture(&folder, path, look);
+        }
         let clip = Clip::new(path, look);
         let earlier = Some(&look.fingerprint);
         match admission::admit(&folder, path, earlier, &self.options.admission) {
@@ -110,6 +113,9 @@ impl Watcher {
             | Refusal::TooLarge { .. }
             | Refusal::NoSpace { .. }
             | Refusal::NoPermission => {
+                if let Refusal::NoSpace { needed_bytes, .. } = refusal {
+                    self.keeper.want(needed_bytes);
+                }
                 let source = admission::open_source(folder, clip.path)
                     .ok()
                     .and_then(Result::ok);
@@ -147,6 +153,7 @@ impl Watcher {
         drop(key);
         self.store(self.sealed_event(clip, &sealed, found_at))?;
         self.count_sealed(1);
+        self.see_pictures(clip.path);
         self.unlink(clip, source, &sealed, None)
     }
 
@@ -196,7 +203,7 @@ impl Watcher {
             return Ok(Some(Verdict::AwaitsKey));
         };
         let sealed_under = row.key_id.as_deref().unwrap_or_default();
-        let reason = if key.id().to_string() == sealed_under {
+        let reason = if let Some(key) = self.key_named(sealed_under, &key) {
             match recovery::compare(source, &file, &key) {
                 Ok(Pairing::Same(sealed)) => {
                     return self.unlink(clip, source, &sealed, Some(row)).map(Some);
@@ -267,7 +274,12 @@ impl Watcher {
                 }
                 false
             }
-            SealError::NoSpace { .. } => true,
+            SealError::NoSpace { .. } => {
+                let reserve = self.options.admission.reserve_bytes;
+                let needed = source.fingerprint().size_bytes.saturating_add(reserve);
+                self.keeper.want(needed);
+                true
+            }
             SealError::NameTaken { .. }
             | SealError::ReadBack { .. }
             | SealError::Displaced { .. }

@@ -7,11 +7,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
 use notify::{Config, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
+use super::{Watcher, thumbnail};
+use crate::vault::admission;
+use crate::vault::folder::Fingerprint;
 use crate::vault::names;
 
 /// Hints that may wait; one too many asks for a scan, which finds as much as thousands of hints.
@@ -86,7 +90,7 @@ impl Outlet {
     }
 
     fn offer(&self, paths: Vec<PathBuf>) {
-        for path in paths.into_iter().filter(|path| is_clip(path)) {
+        for path in paths.into_iter().filter(|path| is_ours(path)) {
             if self.paths.try_send(path).is_err() {
                 self.miss();
             }
@@ -96,6 +100,10 @@ impl Outlet {
     fn miss(&self) {
         self.missed.store(true, Ordering::Release);
     }
+}
+
+fn is_ours(path: &Path) -> bool {
+    is_clip(path) || path.file_name().is_some_and(names::is_picture)
 }
 
 fn is_clip(path: &Path) -> bool {
@@ -112,6 +120,38 @@ pub(super) fn watch(folder: &Path, outlet: Outlet) -> notify::Result<Recommended
     let mut watcher = RecommendedWatcher::new(move |said| outlet.take(said), config)?;
     watcher.watch(folder, RecursiveMode::Recursive)?;
     Ok(watcher)
+}
+
+impl Watcher {
+    pub(super) fn fingerprint(&self, path: &Path) -> Option<Fingerprint> {
+        let folder = self.folder.as_deref()?;
+        let source = admission::open_source(folder, path).ok()?.ok()?;
+        Some(source.fingerprint())
+    }
+
+    /// Whether the file has one of the extensions that are asked for.
+    pub(super) fn takes(&self, path: &Path) -> bool {
+        path.extension().is_some_and(|extension| {
+            self.options
+                .extensions
+                .iter()
+                .any(|one| extension.eq_ignore_ascii_case(one))
+        })
+    }
+
+    pub(super) fn take_hint(&mut self, path: &Path, now: Instant) {
+        let Ok(relative) = path.strip_prefix(&self.options.folder) else {
+            return;
+        };
+        if !self.takes(relative) && !thumbnail::is_picture(relative) {
+            return;
+        }
+        // What cannot be opened is for the scan to judge.
+        if let Some(fingerprint) = self.fingerprint(relative) {
+            let key_usable = self.key_trouble.is_none();
+            self.queue.see(relative, fingerprint, now, key_usable);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -139,7 +179,7 @@ mod tests {
         for (kind, path) in [
             (close, "/yard/.nightjar-seal-00.tmp"),
             (rename, "/yard/a.vge"),
-            (close, "/yard/a.jpg"),
+            (close, "/yard/a.txt"),
             (
                 EventKind::Access(AccessKind::Open(AccessMode::Any)),
                 "/yard/d.mp4",

@@ -1,13 +1,16 @@
 //! What a container tells of its video: codec, size, frame rate, length.
 //!
 //! Files come from cameras with flat batteries and from people with bad intentions, and this runs
-//! before a file is sealed, in the one thread that seals. So `re_mp4` sees only what is small: the
-//! `moov` and `moof` boxes, read into memory, through a reader that ends every endless loop. Its own
-//! walk over a whole file is not used: it lists every frame, and a count in four bytes of a hostile
-//! file makes that list larger than any memory. A panic of it is caught.
+//! before a file is sealed, in the one thread that seals. MP4 is read by `re_mp4`, Matroska by
+//! [`matroska`]; of other containers no more than their name is told. `re_mp4` sees only what is
+//! small: the `moov` and `moof` boxes, read into memory, through a reader that ends every endless
+//! loop. Its own walk over a whole file is not used: it lists every frame, and a count in four bytes
+//! of a hostile file makes that list larger than any memory. A panic of it is caught.
 //!
 //! Invariant: whatever the bytes are, the answer comes within bounded time and memory, and what is
 //! not certain or not plausible is left out.
+
+mod matroska;
 
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -42,13 +45,23 @@ pub(super) fn media(read_at: ReadAt<'_>, size_bytes: u64) -> Media {
         container: container(&head[..got]).map(Into::into),
         ..Media::default()
     };
-    if matches!(media.container.as_deref(), Some("mp4" | "mov")) {
-        let video = catch_unwind(AssertUnwindSafe(|| video(read_at, size_bytes)));
-        if let Ok(Some(video)) = video {
-            video.describe(size_bytes, &mut media);
-        }
+    let video = match media.container.as_deref() {
+        Some("mp4" | "mov") => video,
+        Some("mkv" | "webm") => matroska::video,
+        _ => return media,
+    };
+    let video = catch_unwind(AssertUnwindSafe(|| video(read_at, size_bytes)));
+    if let Ok(Some(video)) = video {
+        video.describe(size_bytes, &mut media);
     }
     media
+}
+
+/// Whether these first bytes begin a picture of a kind that thumbnails have: JPEG, PNG, WebP.
+pub(super) fn is_picture(head: &[u8]) -> bool {
+    head.starts_with(b"\xff\xd8\xff")
+        || head.starts_with(b"\x89PNG\r\n\x1a\n")
+        || head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP")
 }
 
 /// The container that these first bytes begin.
@@ -79,7 +92,10 @@ struct Video {
     codec: Option<String>,
     width: u16,
     height: u16,
+    /// 0: not known.
     frames: u64,
+    /// Frames per second; if none, frames and length tell.
+    fps: Option<f64>,
     duration_s: Option<f64>,
 }
 
@@ -95,11 +111,10 @@ impl Video {
         media.duration_s = self
             .duration_s
             .filter(|length| length.is_finite() && *length > 0.0 && *length <= DURATION_MAX_S);
-        media.fps = match (frames, media.duration_s) {
-            (Some(frames), Some(length)) => Some(frames as f64 / length),
-            _ => None,
-        }
-        .filter(|fps| fps.is_finite() && *fps <= FPS_MAX);
+        let counted = frames.zip(media.duration_s);
+        let counted = counted.map(|(frames, length)| frames as f64 / length);
+        let fps = self.fps.or(counted);
+        media.fps = fps.filter(|fps| fps.is_finite() && *fps > 0.0 && *fps <= FPS_MAX);
     }
 }
 
@@ -138,6 +153,7 @@ fn video(read_at: ReadAt<'_>, size_bytes: u64) -> Option<Video> {
         width,
         height,
         frames,
+        fps: None,
         duration_s: seconds(track.duration, track.timescale)
             .or_else(|| seconds(fragments, track.timescale))
             .or_else(|| seconds(moov.mvhd.duration, moov.mvhd.timescale)),

@@ -16,12 +16,16 @@ mod clip;
 mod hints;
 mod keys;
 mod media;
+mod place;
 mod queue;
 mod records;
+mod reencryption;
+pub mod retention;
+mod root;
+mod thumbnail;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -30,9 +34,16 @@ use crossbeam_channel::RecvTimeoutError;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use self::place::Place;
+
 use self::hints::{Inlet, Outlet};
+pub use self::keys::is_known_content;
 use self::queue::{Look, Queue};
 use self::records::{Records, State};
+use self::reencryption::Reencryption;
+pub use self::reencryption::{ReencryptError, Tally as Reencrypted, reencrypt};
+use self::retention::{Desk, Keeper};
+use self::thumbnail::Wanted;
 use crate::base::clock::{Clock, UnixNanos};
 use crate::base::shutdown::Shutdown;
 use crate::base::telemetry::Telemetry;
@@ -40,9 +51,9 @@ use crate::event::NewEvent;
 use crate::event::recording::printable_path;
 use crate::event::system::{Noted, Weight};
 use crate::storage::StorageError;
-use crate::vault::admission::{self, AdmissionOptions};
+use crate::vault::admission::AdmissionOptions;
 use crate::vault::folder::Folder;
-use crate::vault::key::{KeyEnvironment, KeyOptions};
+use crate::vault::key::{KeyEnvironment, KeyId, KeyOptions};
 use crate::vault::recovery;
 use crate::vault::scan::{Entry, IgnoreReason, Tally, scan};
 use crate::vault::seal::SealOptions;
@@ -80,6 +91,8 @@ pub struct Options {
     pub scan_every: Duration,
     /// How long a file must have been the same before it counts as finished.
     pub settle: Duration,
+    /// Which recordings are deleted by themselves.
+    pub retention: retention::Settings,
     /// Whether the kernel is asked for hints; without, only the scans find new files.
     pub use_inotify: bool,
 }
@@ -100,29 +113,9 @@ impl Options {
             scan_every: Duration::from_mins(1),
             // Longer than the pauses of a recorder that writes with the keyframes.
             settle: Duration::from_secs(2),
+            retention: retention::Settings::default(),
             use_inotify: true,
         }
-    }
-}
-
-type PlaceOf = dyn Fn(&str) -> Option<(String, UnixNanos)> + Send;
-
-/// Tells camera and start (Unix nanoseconds) of a recording by its path inside the folder.
-pub struct Place(
-    /// The function that does.
-    pub Box<PlaceOf>,
-);
-
-impl Default for Place {
-    /// Never tells.
-    fn default() -> Self {
-        Self(Box::new(|_| None))
-    }
-}
-
-impl fmt::Debug for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Place(…)")
     }
 }
 
@@ -141,15 +134,24 @@ pub struct Health {
     pub sealed: u64,
     /// Sealed files without a row that were taken over since the start.
     pub adopted: u64,
+    /// Files of recordings that are still to be encrypted anew under the current key.
+    #[serde(default)]
+    pub to_reencrypt: u64,
     /// What the last scan passed over, by reason.
     pub ignored: BTreeMap<String, u64>,
+    /// The folder's file system, when it was measured last.
+    pub disk: Option<retention::plan::Disk>,
+    /// In how many days recordings go for the disk, if more come as they do.
+    pub days_until_critical: Option<u64>,
+    /// What somebody should know of retention.
+    pub warning: Option<String>,
     /// When the last whole scan ended, Unix nanoseconds.
     pub scanned_at: Option<UnixNanos>,
 }
 
 /// Why a piece of work could not be brought to its end.
 #[derive(Debug, Error)]
-enum Stop {
+pub enum Stop {
     /// Nothing can be stored any more: the end.
     #[error(transparent)]
     Writer(#[from] WriterError),
@@ -175,11 +177,15 @@ pub struct Watcher {
     folder_trouble: Option<String>,
     key_trouble: Option<String>,
     key_checked_at: Option<Instant>,
+    /// The key that may seal although another one sealed the newest recording.
+    key_accepted: Option<KeyId>,
     database_trouble: Option<String>,
     records: Records,
     queue: Queue,
+    keeper: Keeper,
     next_scan: Instant,
     adoption_due: bool,
+    reencryption: Reencryption,
     /// Whether the last piece of work was many small files, so that a large one gets its turn.
     batched: bool,
     /// Sealed files that the next scan should find; another number asks for an adoption.
@@ -212,6 +218,7 @@ impl Watcher {
         Self {
             records: Records::new(&options.database),
             queue: Queue::new(options.settle),
+            keeper: Keeper::new(options.retention.clone(), shutdown.clone()),
             options,
             writer,
             telemetry,
@@ -226,9 +233,11 @@ impl Watcher {
             folder_trouble: None,
             key_trouble: None,
             key_checked_at: None,
+            key_accepted: None,
             database_trouble: None,
             next_scan: Instant::now(),
             adoption_due: true,
+            reencryption: Reencryption::default(),
             batched: false,
             sealed_files: None,
             ignored: BTreeMap::new(),
@@ -238,6 +247,11 @@ impl Watcher {
     /// How it is doing, shared.
     pub fn health(&self) -> Arc<Mutex<Health>> {
         Arc::clone(&self.health)
+    }
+
+    /// Where people's orders are taken.
+    pub fn desk(&self) -> Desk {
+        self.keeper.desk()
     }
 
     /// Watches and seals until the shutdown is signalled or the writer has ended.
@@ -279,7 +293,9 @@ impl Watcher {
         if self.queue.wants_more() || self.is_key_back(now) {
             self.next_scan = now;
         }
-        let outcome = if now >= self.next_scan {
+        let outcome = if let Some(outcome) = self.keep(now) {
+            outcome
+        } else if now >= self.next_scan {
             self.next_scan = now + self.options.scan_every;
             self.scan(now)
         } else {
@@ -287,6 +303,9 @@ impl Watcher {
                 Ok(files) => self.work_all(files, now),
                 Err(_) if self.adoption_due && self.queue.is_idle() && self.can_seal() => {
                     self.adopt()
+                }
+                Err(_) if self.is_reencryption_due() && self.queue.is_idle() && self.can_seal() => {
+                    self.reencrypt(now)
                 }
                 Err(due) => {
                     self.show_trouble();
@@ -369,36 +388,6 @@ impl Watcher {
         }
     }
 
-    fn fingerprint(&self, path: &Path) -> Option<crate::vault::folder::Fingerprint> {
-        let folder = self.folder.as_deref()?;
-        let source = admission::open_source(folder, path).ok()?.ok()?;
-        Some(source.fingerprint())
-    }
-
-    /// Whether the file has one of the extensions that are asked for.
-    fn takes(&self, path: &Path) -> bool {
-        path.extension().is_some_and(|extension| {
-            self.options
-                .extensions
-                .iter()
-                .any(|one| extension.eq_ignore_ascii_case(one))
-        })
-    }
-
-    fn take_hint(&mut self, path: &Path, now: Instant) {
-        let Ok(relative) = path.strip_prefix(&self.options.folder) else {
-            return;
-        };
-        if !self.takes(relative) {
-            return;
-        }
-        // What cannot be opened is for the scan to judge.
-        if let Some(fingerprint) = self.fingerprint(relative) {
-            let key_usable = self.key_trouble.is_none();
-            self.queue.see(relative, fingerprint, now, key_usable);
-        }
-    }
-
     fn scan(&mut self, now: Instant) -> Result<(), Stop> {
         self.check_key(now)?;
         let Some(folder) = self.open_folder()? else {
@@ -406,7 +395,7 @@ impl Watcher {
             return Ok(());
         };
         let key_usable = self.key_trouble.is_none();
-        let mut leftovers = Vec::new();
+        let (mut leftovers, mut reseals, mut spare_pictures) = (Vec::new(), Vec::new(), 0);
         let mut failure = None;
         let began = Instant::now();
         self.queue.begin_scan();
@@ -421,14 +410,30 @@ impl Watcher {
                     Err(error) => failure = Some(error),
                 }
             }
+            Entry::Picture { path, fingerprint } => match self.wants(&path) {
+                Ok(Wanted::Now) => {
+                    let seen_at = now + began.elapsed();
+                    self.queue.see(&path, fingerprint, seen_at, key_usable);
+                }
+                Ok(Wanted::Later) => {}
+                Ok(Wanted::Never) => spare_pictures += 1,
+                Err(error) => failure = Some(error),
+            },
             Entry::Leftover { path } if leftovers.len() < LEFTOVERS_MAX => leftovers.push(path),
+            Entry::Reseal { path } if reseals.len() < LEFTOVERS_MAX => reseals.push(path),
             _ => {}
         });
         if let Some(error) = failure {
             return Err(error.into());
         }
         match scanned {
-            Ok(tally) => self.end_scan(&tally),
+            Ok(mut tally) => {
+                if spare_pictures > 0 {
+                    let spare = IgnoreReason::SparePicture;
+                    tally.ignored.insert(spare, spare_pictures);
+                }
+                self.end_scan(&tally);
+            }
             Err(error) => return self.note_folder(Some(error.to_string())),
         }
         // Nothing is being sealed while this thread is here, so these are nobody's.
@@ -437,7 +442,8 @@ impl Watcher {
                 tracing::warn!(%error, "a leftover of a sealing stays");
             }
         }
-        Ok(())
+        reencryption::settle(&folder, &mut self.records, &reseals)?;
+        self.plan_reencryption(now)
     }
 
     fn end_scan(&mut self, tally: &Tally) {
@@ -486,61 +492,6 @@ impl Watcher {
         }))
     }
 
-    /// Opens the folder; again if another one lies at its path by now.
-    fn open_folder(&mut self) -> Result<Option<Arc<Folder>>, Stop> {
-        let path = self.options.folder.clone();
-        let opened = std::fs::metadata(&path)
-            .map_err(|error| {
-                format!(
-                    "cannot open the recordings folder {}: {error}",
-                    path.display()
-                )
-            })
-            .map(|found| (found.dev(), found.ino()))
-            .and_then(|id| match &self.folder {
-                Some(folder) if self.folder_id == Some(id) => Ok((Arc::clone(folder), id)),
-                _ => Folder::open(&path)
-                    .map(|folder| (Arc::new(folder), id))
-                    .map_err(|error| error.to_string()),
-            });
-        match opened {
-            Ok((folder, id)) => {
-                if self.folder_id.replace(id) != Some(id) {
-                    self.watch_folder();
-                }
-                self.folder = Some(Arc::clone(&folder));
-                self.note_folder(None)?;
-                Ok(Some(folder))
-            }
-            Err(trouble) => {
-                (self.folder, self.folder_id, self.watch) = (None, None, None);
-                self.note_folder(Some(trouble))?;
-                Ok(None)
-            }
-        }
-    }
-
-    /// Before the scan that follows, so that no file falls between the two.
-    fn watch_folder(&mut self) {
-        self.watch = None;
-        if self.options.use_inotify {
-            match hints::watch(&self.options.folder, self.outlet.clone()) {
-                Ok(watch) => self.watch = Some(watch),
-                Err(error) => {
-                    tracing::warn!(%error, "no hints from the kernel; the scans find new files");
-                }
-            }
-        }
-    }
-
-    fn note_folder(&mut self, trouble: Option<String>) -> Result<(), Stop> {
-        if let Some(text) = trouble.as_ref().filter(|_| self.folder_trouble != trouble) {
-            self.note("recordings", Weight::Alert, text)?;
-        }
-        self.folder_trouble = trouble;
-        Ok(())
-    }
-
     fn note(&self, component: &str, level: Weight, text: &str) -> Result<(), WriterError> {
         let noted = Noted {
             component: component.to_owned(),
@@ -587,9 +538,11 @@ impl Watcher {
         ]
         .into_iter()
         .find_map(Clone::clone)
-        .or(unsealable);
+        .or(unsealable)
+        .or_else(|| self.keeper.trouble());
         self.show(|health| {
             health.trouble = trouble;
+            health.warning = self.keeper.warning();
             health.waiting = self.queue.waiting() as u64;
             health.keyless = self.queue.keyless() as u64;
             health.unsealable = failed as u64;

@@ -168,8 +168,7 @@ impl Queue {
             .waiting
             .iter()
             .filter(|(_, (look, due))| {
-                let size_bytes = look.fingerprint.size_bytes;
-                *due <= now && look.failures == 0 && (1..=max_bytes).contains(&size_bytes)
+                *due <= now && look.failures == 0 && look.fingerprint.size_bytes <= max_bytes
             })
             .map(|(path, (look, _))| (look.fingerprint.modified, path.clone()))
             .collect();
@@ -184,6 +183,11 @@ impl Queue {
                 (path, look)
             })
             .collect()
+    }
+
+    /// Whether a file's turn has come.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.waiting.values().any(|(_, due)| *due <= now)
     }
 
     /// Looks at the file again soon: it is, or may be, still being written.

@@ -1,11 +1,15 @@
 #![allow(clippy::unwrap_used)]
 
+mod adoption;
 mod disk;
 mod files;
 mod keys;
 mod media;
 mod recovery;
+mod retention;
+mod rotation;
 mod running;
+mod thumbnails;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -23,6 +27,7 @@ use crate::read_model;
 use crate::storage::sqlite::{Database, Durability};
 use crate::storage::{all, first};
 use crate::values;
+use crate::vault::admission;
 use crate::vault::key::Key;
 use crate::vault::unseal;
 use crate::writer;
@@ -64,6 +69,30 @@ impl House {
         }
     }
 
+    /// The daemon ends, somebody deletes the database, and it starts again.
+    fn lose_database(&mut self) {
+        self.shutdown.stop();
+        drop(self.handle.take());
+        self.writer.take().unwrap().join().unwrap();
+        for file in std::fs::read_dir(self.dir.path()).unwrap() {
+            let path = file.unwrap().path();
+            if printable(&path).contains("nightjar.db") {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+        self.shutdown = Shutdown::new();
+        let (handle, core) = start_writer(
+            self.dir.path(),
+            &self.telemetry,
+            &self.shutdown,
+            read_model::ALL,
+        );
+        let thread = std::thread::Builder::new()
+            .spawn(move || core.run().unwrap())
+            .unwrap();
+        (self.handle, self.writer) = (Some(handle), Some(thread));
+    }
+
     fn handle(&self) -> &Handle {
         self.handle.as_ref().unwrap()
     }
@@ -80,13 +109,22 @@ impl House {
         std::fs::read(self.rec(name)).unwrap()
     }
 
+    /// All names in the folder.
+    fn all_names(&self) -> Vec<String> {
+        let mut names: Vec<_> = std::fs::read_dir(self.rec(""))
+            .unwrap()
+            .map(|entry| printable_path(entry.unwrap().file_name().as_bytes()))
+            .collect();
+        names.sort();
+        names
+    }
+
     /// The names in the folder but those of sidecars, which must have their file beside them.
     fn names(&self) -> Vec<String> {
-        let names = std::fs::read_dir(self.rec(""))
-            .unwrap()
-            .map(|entry| printable_path(entry.unwrap().file_name().as_bytes()));
-        let (sidecars, mut names): (Vec<_>, Vec<_>) =
-            names.partition(|name| name.ends_with(".vge.auth"));
+        let (sidecars, mut names): (Vec<_>, Vec<_>) = self
+            .all_names()
+            .into_iter()
+            .partition(|name| name.ends_with(".vge.auth"));
         for sidecar in sidecars {
             let file = sidecar.strip_suffix(".auth").unwrap();
             assert!(names.iter().any(|name| name == file), "{sidecar} alone");

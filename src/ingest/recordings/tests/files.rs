@@ -461,7 +461,7 @@ fn many_small_clips_are_sealed_in_one_pass_and_none_is_left_behind() {
     const CLIPS: usize = 200;
     let house = House::new();
     for n in 0..CLIPS {
-        house.put(&format!("{n}.mp4"), format!("clip {n}").as_bytes());
+        house.put(format!("{n}.mp4"), format!("clip {n}").as_bytes());
     }
     // Among them a copy whose event was lost, and one whose name is taken.
     put_sealed(&house, "7.mp4");

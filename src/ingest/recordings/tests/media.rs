@@ -70,11 +70,10 @@ fn the_clips_of_the_fixtures() {
     assert_eq!(read(b""), Media::default());
 }
 
-#[test]
-fn the_index_may_stand_at_the_end_and_behind_a_large_box() {
-    let clip = driveway();
+/// The clip as a camera writes it that knows its index only at the end.
+pub(super) fn with_index_at_the_end(clip: &[u8]) -> Vec<u8> {
     let (mut ordered, mut index) = (Vec::new(), Vec::new());
-    for one in boxes(&clip) {
+    for one in boxes(clip) {
         match &one[4..8] {
             b"moov" => index = one,
             b"mdat" => {
@@ -89,6 +88,12 @@ fn the_index_may_stand_at_the_end_and_behind_a_large_box() {
     }
     assert!(!index.is_empty());
     ordered.extend(index);
+    ordered
+}
+
+#[test]
+fn the_index_may_stand_at_the_end_and_behind_a_large_box() {
+    let ordered = with_index_at_the_end(&driveway());
     assert_eq!(read(&ordered), driveway_media());
 }
 
@@ -175,7 +180,106 @@ fn containers_are_known_by_their_first_bytes() {
     }
 }
 
+fn hallway_mkv() -> Vec<u8> {
+    clip("hallway-20261120-061530.mkv")
+}
+
+/// An element whose length takes eight bytes.
+fn element(id: &[u8], content: &[u8]) -> Vec<u8> {
+    let len = (content.len() as u64 | 1 << 56).to_be_bytes();
+    [id, &len, content].concat()
+}
+
+fn position(bytes: &[u8], id: &[u8]) -> usize {
+    bytes.windows(id.len()).position(|word| word == id).unwrap()
+}
+
+#[test]
+fn matroska_tells_as_much_as_it_knows() {
+    let clip = hallway_mkv();
+    let want = Media {
+        container: Some("mkv".into()),
+        codec: Some("h264".into()),
+        width: Some(640),
+        height: Some(360),
+        fps: Some(15.0),
+        frame_count: None,
+        duration_s: Some(4.0),
+    };
+    assert_eq!(read(&clip), want);
+    // What mkvmerge writes about the track with the unique id 1.
+    let name = element(&[0x45, 0xa3], b"NUMBER_OF_FRAMES");
+    let simple = element(
+        &[0x67, 0xc8],
+        &[name, element(&[0x44, 0x87], b"60")].concat(),
+    );
+    let targets = element(&[0x63, 0xc0], &element(&[0x63, 0xc5], &[1]));
+    let tag = element(&[0x73, 0x73], &[targets, simple].concat());
+    let mut counted = clip.clone();
+    counted.extend(element(&[0x12, 0x54, 0xc3, 0x67], &tag));
+    // The segment goes on to the end, whatever that is.
+    let segment = position(&counted, &[0x18, 0x53, 0x80, 0x67]) + 4;
+    counted[segment..segment + 8].copy_from_slice(&[1, 255, 255, 255, 255, 255, 255, 255]);
+    let counted = read(&counted);
+    assert_eq!((counted.frame_count, counted.fps), (Some(60), Some(15.0)));
+}
+
+#[test]
+fn a_matroska_file_that_was_cut_off_tells_its_length_by_its_last_frame() {
+    let mut clip = hallway_mkv();
+    let duration = position(&clip, &[0x44, 0x89, 0x88]);
+    clip[duration + 3..duration + 11].fill(0);
+    let whole = read(&clip).duration_s.unwrap();
+    assert!((3.9..=4.1).contains(&whole), "{whole}");
+    clip.truncate(clip.len() / 2);
+    let half = read(&clip);
+    assert_eq!(
+        (half.codec.as_deref(), half.width),
+        (Some("h264"), Some(640))
+    );
+    assert!(half.duration_s.is_none_or(|length| length < whole));
+}
+
+#[test]
+fn lengths_that_no_matroska_file_has_are_not_believed() {
+    let clip = hallway_mkv();
+    for at in 0..clip.len().min(800) {
+        for word in [[0_u8; 8], [255; 8], [1, 255, 255, 255, 255, 255, 255, 254]] {
+            let mut spoiled = clip.clone();
+            spoiled[at..at + 8].copy_from_slice(&word);
+            read(&spoiled);
+        }
+    }
+    // A million elements of no length: looked at up to a bound.
+    let mut voids = clip[..position(&clip, &[0x15, 0x49, 0xa9, 0x66])].to_vec();
+    voids.extend([0xec, 0x80].repeat(1_000_000));
+    assert_eq!(read(&voids).codec, None);
+}
+
 proptest! {
+    #[test]
+    fn no_damage_to_matroska_crashes_the_reader(
+        damage in prop::collection::vec((0_usize..10_048, any::<u8>()), 1..32),
+        early in prop::collection::vec((0_usize..600, any::<u8>()), 0..8),
+        cut in 0_usize..10_048,
+    ) {
+        let mut clip = hallway_mkv();
+        for (at, byte) in damage.into_iter().chain(early) {
+            clip[at] = byte;
+        }
+        let found = read(&clip);
+        prop_assert!(found.fps.is_none_or(|fps| fps.is_finite() && fps > 0.0));
+        prop_assert!(found.duration_s.is_none_or(|length| length.is_finite() && length > 0.0));
+        clip.truncate(cut);
+        read(&clip);
+    }
+
+    #[test]
+    fn no_bytes_in_a_segment_crash_the_reader(bytes in prop::collection::vec(any::<u8>(), 0..4_096)) {
+        let segment = element(&[0x18, 0x53, 0x80, 0x67], &bytes);
+        read(&[element(&[0x1a, 0x45, 0xdf, 0xa3], b"webm"), segment].concat());
+    }
+
     #[test]
     fn no_bytes_crash_the_reader(bytes in prop::collection::vec(any::<u8>(), 0..4_096)) {
         read(&bytes);

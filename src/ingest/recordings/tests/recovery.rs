@@ -165,7 +165,7 @@ fn a_sealed_file_and_its_plaintext_without_any_row_are_compared_and_joined() {
 }
 
 /// Puts a sealed file there as another program would.
-fn put_foreign(house: &House, name: &str, plain: &[u8], key: [u8; 32]) {
+pub(super) fn put_foreign(house: &House, name: &str, plain: &[u8], key: [u8; 32]) {
     let (yard, iv) = (tempfile::tempdir().unwrap(), [7; 16]);
     put(&yard.path().join("x.mp4"), plain);
     let folder = Folder::open(yard.path()).unwrap();

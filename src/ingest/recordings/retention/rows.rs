@@ -1,0 +1,194 @@
+//! What the database says of recordings that may go, or are to be gone.
+
+use std::path::PathBuf;
+
+use super::plan::{Candidate, Policies, since};
+use crate::base::clock::{DAY_NS, UnixNanos};
+use crate::event::recording::path_of;
+use crate::event_log::read::first_received_since;
+use crate::storage::{Session, StorageError, all, first};
+use crate::values;
+use crate::vault::cipher::IV_BYTES;
+use crate::vault::removal::Doomed;
+
+/// Of a sidecar: the header at its longest, the last tag.
+const SIDECAR_BYTES: i64 = 256;
+/// Bytes of a recording that one tag of the sidecar covers, and of the tag.
+const CHUNK_BYTES: i64 = 64 << 10;
+const TAG_BYTES: i64 = 16;
+/// The last events, among which one that was received later than now shows a clock that was set
+/// back.
+const LOOK_BACK_EVENTS: i64 = 10_000;
+
+/// One recording, read anew before anything is done to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    /// Its id.
+    pub(super) id: i64,
+    /// Its name: the printable path of the original.
+    pub(super) name: String,
+    /// The printable path of its file.
+    pub(super) file_path: String,
+    /// Its camera.
+    pub(super) camera: Option<String>,
+    /// When it began.
+    pub(super) started_at: Option<UnixNanos>,
+    /// Bytes of the plaintext.
+    pub(super) size_bytes: i64,
+    /// `sealed`, `deleted` …
+    pub(super) state: String,
+    /// Whether it has a star.
+    pub(super) is_starred: bool,
+    /// Whether it is held.
+    pub(super) is_held: bool,
+    thumbnail_path: Option<String>,
+    inode: Option<i64>,
+    changed_at: Option<i64>,
+}
+
+impl Row {
+    /// The `.vge`, inside the recordings folder.
+    pub(super) fn sealed_path(&self) -> PathBuf {
+        path_of(&self.file_path)
+    }
+
+    /// The `.vge` of its thumbnail.
+    pub(super) fn thumbnail(&self) -> Option<PathBuf> {
+        self.thumbnail_path.as_deref().map(path_of)
+    }
+
+    /// The plaintext that it was, if it is still there.
+    pub(super) fn original(&self) -> PathBuf {
+        path_of(&self.name)
+    }
+
+    /// Bytes of the `.vge`.
+    pub(super) fn sealed_bytes(&self) -> u64 {
+        self.size_bytes as u64 + IV_BYTES as u64
+    }
+
+    /// What is to be removed, if it is decided.
+    pub(super) fn doomed(&self) -> Option<Doomed> {
+        if self.state != "deleted" {
+            return None;
+        }
+        Some(Doomed {
+            sealed: self.sealed_path(),
+            inode: self.inode? as u64,
+            changed_at: self.changed_at?,
+            thumbnail: self.thumbnail(),
+        })
+    }
+}
+
+/// All sealed recordings.
+pub(super) fn candidates(
+    session: &mut dyn Session,
+    policies: &Policies,
+) -> Result<Vec<Candidate>, StorageError> {
+    all(
+        session,
+        "SELECT id, started_at, recorded_at, file_size, header_tag IS NOT NULL, thumbnail_size, \
+         camera_id, trigger, starred OR held FROM recordings WHERE state = 'sealed'",
+        &[],
+        |row| {
+            let sealed = sealed_bytes(row.int(3)?, row.int(4)? != 0);
+            let thumbnail = row.opt_int(5)?.map_or(0, |size| sealed_bytes(size, true));
+            Ok(Candidate {
+                id: row.int(0)?,
+                since: since(row.opt_int(1)?, row.opt_int(2)?),
+                bytes: sealed.saturating_add(thumbnail),
+                policy: policies.index(row.opt_text(6)?, row.opt_text(7)?),
+                is_protected: row.int(8)? != 0,
+            })
+        },
+    )
+}
+
+/// What a sealed file and its sidecar take: reckoned, since asking the disk for each takes long.
+fn sealed_bytes(plain_bytes: i64, has_sidecar: bool) -> i64 {
+    let sidecar = if has_sidecar {
+        SIDECAR_BYTES + plain_bytes / CHUNK_BYTES * TAG_BYTES
+    } else {
+        0
+    };
+    plain_bytes
+        .saturating_add(IV_BYTES as i64)
+        .saturating_add(sidecar)
+}
+
+/// The recording with this id.
+pub(super) fn by_id(session: &mut dyn Session, id: i64) -> Result<Option<Row>, StorageError> {
+    first(
+        session,
+        "SELECT id, original_name, file_path, camera_id, started_at, file_size, state, starred, \
+         held, thumbnail_path, deleted_inode, deleted_changed_at FROM recordings WHERE id = ?1",
+        values![id],
+        row_of,
+    )
+}
+
+/// The newest deleted recording that lay at this printable path, unless another one lies there now.
+pub(super) fn deleted_at(
+    session: &mut dyn Session,
+    file_path: &str,
+) -> Result<Option<Row>, StorageError> {
+    first(
+        session,
+        "SELECT id, original_name, file_path, camera_id, started_at, file_size, state, starred, \
+         held, thumbnail_path, deleted_inode, deleted_changed_at FROM recordings r \
+         WHERE file_path = ?1 AND state = 'deleted' AND NOT EXISTS (SELECT 1 FROM recordings o \
+         WHERE o.file_path = ?1 AND o.state = 'sealed') ORDER BY id DESC LIMIT 1",
+        values![file_path],
+        row_of,
+    )
+}
+
+fn row_of(row: &dyn crate::storage::Row) -> Result<Row, StorageError> {
+    let text = |column| Ok::<_, StorageError>(row.opt_text(column)?.map(ToOwned::to_owned));
+    Ok(Row {
+        id: row.int(0)?,
+        name: row.text(1)?.to_owned(),
+        file_path: row.text(2)?.to_owned(),
+        camera: text(3)?,
+        started_at: row.opt_int(4)?,
+        size_bytes: row.int(5)?,
+        state: row.text(6)?.to_owned(),
+        is_starred: row.int(7)? != 0,
+        is_held: row.int(8)? != 0,
+        thumbnail_path: text(9)?,
+        inode: row.opt_int(10)?,
+        changed_at: row.opt_int(11)?,
+    })
+}
+
+/// What the event log says of the clock at a start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Past {
+    /// When the latest of the last events was received.
+    pub(super) latest: Option<UnixNanos>,
+    /// When the newest event was received that is older than a day.
+    pub(super) before_today: Option<UnixNanos>,
+}
+
+/// Reads it, as seen from `now`.
+pub(super) fn past(session: &mut dyn Session, now: UnixNanos) -> Result<Past, StorageError> {
+    let latest = first(
+        session,
+        "SELECT max(received_at) FROM event_log \
+         WHERE position > (SELECT max(position) FROM event_log) - ?1",
+        values![LOOK_BACK_EVENTS],
+        |row| row.opt_int(0),
+    )?;
+    let today = first_received_since(session, now.saturating_sub(DAY_NS))?;
+    let before_today = first(
+        session,
+        "SELECT received_at FROM event_log WHERE position = ?1",
+        values![today - 1],
+        |row| row.int(0),
+    )?;
+    Ok(Past {
+        latest: latest.flatten(),
+        before_today,
+    })
+}
