@@ -1,6 +1,9 @@
 //! More recordings at once than the kernel's queue of hints holds.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -22,14 +25,15 @@ fn more_recordings_at_once_than_hints_are_kept_are_sealed_once_each() {
     let mut daemon = house.start_daemon();
     let folder = house.data().join("recordings");
     // One before, so that the folder is watched for sure.
-    std::fs::write(folder.join("first.mp4"), b"first").unwrap();
+    put(&folder.join("first.mp4"), b"first");
     until("the first is sealed", || {
         (!folder.join("first.mp4").exists()).then_some(())
     });
     // It sleeps while they come, so that the kernel has to drop hints.
     daemon.signal(Signal::STOP);
     for n in 0..CLIPS {
-        std::fs::write(folder.join(format!("{n}.mp4")), format!("clip {n}")).unwrap();
+        let clip = folder.join(format!("{n}.mp4"));
+        put(&clip, format!("clip {n}").as_bytes());
     }
     daemon.signal(Signal::CONT);
     let began = Instant::now();
@@ -79,6 +83,10 @@ fn more_recordings_at_once_than_hints_are_kept_are_sealed_once_each() {
         resident_kib < RESIDENT_MAX_KIB,
         "{resident_kib} KiB resident"
     );
+}
+
+fn put(path: &Path, bytes: &[u8]) {
+    File::create_new(path).unwrap().write_all(bytes).unwrap();
 }
 
 /// The most memory that the process ever had resident.

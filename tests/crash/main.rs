@@ -12,3 +12,4 @@ mod rig;
 mod sabotage;
 mod sealing;
 mod trace;
+mod verbs;

@@ -209,7 +209,8 @@ impl House {
         self.environment.push((name, value.to_owned()));
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// A verb or the daemon, not started yet.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command
             .args(arguments)

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
@@ -274,7 +276,8 @@ pub(crate) fn clip_path(house: &House, round: u32) -> PathBuf {
 
 pub(crate) fn drop_clip(house: &House, round: u32) -> PathBuf {
     let clip = clip_path(house, round);
-    std::fs::write(&clip, plaintext()).unwrap();
+    let mut file = File::create_new(&clip).unwrap();
+    file.write_all(&plaintext()).unwrap();
     clip
 }
 
