@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod acks;
+mod batch;
 mod brokers;
 mod errors;
 mod flood;
