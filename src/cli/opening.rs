@@ -105,9 +105,8 @@ pub(super) fn read_error(error: ReadError) -> CliError {
         ReadError::Refused { refusal, .. } => code_of(*refusal),
         ReadError::NoKey { .. } | ReadError::Keyless { .. } => Exit::NoInput,
         ReadError::OutOfRange { .. } => Exit::Usage,
-        ReadError::Tampered { .. } | ReadError::Newer { .. } | ReadError::TooShort { .. } => {
-            Exit::BadData
-        }
+        ReadError::Tampered { .. } => Exit::ProblemsFound,
+        ReadError::Newer { .. } | ReadError::TooShort { .. } => Exit::BadData,
         ReadError::Output(_) | ReadError::System(_) => Exit::Io,
     };
     match error {

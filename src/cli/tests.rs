@@ -318,3 +318,4 @@ fn sealed() -> NewEvent {
 mod checks;
 mod keys;
 mod reading;
+mod vault;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread::Builder;
 
 use super::admission::{self, Admission, AdmissionOptions, Source, open_source};
 use super::cipher::Iv;
@@ -65,7 +66,10 @@ pub fn seal(
     };
     std::thread::scope(|scope| {
         for _ in 1..THREADS.min(clips.len()) {
-            scope.spawn(work);
+            // Without a thread more there are fewer, and this one does the rest.
+            let _ = Builder::new()
+                .name("seal-small".into())
+                .spawn_scoped(scope, work);
         }
         work();
     });

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread::Builder;
 
 use super::auth::{CHUNK_BYTES, HeaderTag, MacKey, Sidecar};
 use super::cipher::{IV_BYTES, Iv};
@@ -165,7 +166,13 @@ fn bad_chunks(
         work()?;
     } else {
         std::thread::scope(|scope| {
-            let others: Vec<_> = (1..THREADS).map(|_| scope.spawn(work)).collect();
+            // Without a thread more this one checks all.
+            let others: Vec<_> = (1..THREADS)
+                .filter_map(|_| {
+                    let builder = Builder::new().name("vault-verify".into());
+                    builder.spawn_scoped(scope, work).ok()
+                })
+                .collect();
             let mine = work();
             others.into_iter().try_for_each(|thread| {
                 thread

@@ -9,27 +9,27 @@ use crate::vault::seal::{SealOptions, seal, unlink_plaintext};
 use crate::vault::sheet::RecoverySheet;
 
 /// A data folder with a key, a configuration, and a database that nobody holds.
-fn house() -> House {
+pub(super) fn house() -> House {
     let house = House::empty();
     let ran = house.run(&["init", "--dir", house.path().to_str().unwrap()]);
     assert_eq!(ran.code, Exit::Ok, "{}", ran.error);
     house
 }
 
-fn options(house: &House) -> KeyOptions {
+pub(super) fn options(house: &House) -> KeyOptions {
     KeyOptions {
         key_file: house.path().join("storage.key"),
         ..KeyOptions::default()
     }
 }
 
-fn current(house: &House) -> Key {
+pub(super) fn current(house: &House) -> Key {
     key::find(&options(house), &KeyEnvironment::default())
         .unwrap()
         .0
 }
 
-fn put(path: &Path, bytes: &[u8]) {
+pub(super) fn put(path: &Path, bytes: &[u8]) {
     std::fs::File::create(path)
         .unwrap()
         .write_all(bytes)
@@ -37,7 +37,7 @@ fn put(path: &Path, bytes: &[u8]) {
 }
 
 /// Seals a clip as the daemon would, with its events.
-fn record(house: &House, name: &str) {
+pub(super) fn record(house: &House, name: &str) {
     let folder = house.path().join("recordings");
     put(&folder.join(name), b"a clip");
     let folder = Recordings::open(&folder).unwrap();

@@ -165,6 +165,10 @@ fn reencrypt(config: &Config, context: &mut Context<'_>) -> Result<(), CliError>
     });
     bar.end();
     let tally = tally?;
+    if tally == recordings::Reencrypted::default() {
+        writeln!(context.out, "nothing is to be encrypted anew")?;
+        return Ok(());
+    }
     writeln!(
         context.out,
         "{} files encrypted anew",
