@@ -16,6 +16,7 @@ ALTER TABLE recordings ADD COLUMN deleted_inode INTEGER;    -- of the .vge that 
 ALTER TABLE recordings ADD COLUMN deleted_changed_at INTEGER; -- its ctime
 
 CREATE INDEX recordings_by_state ON recordings (state, started_at);
+CREATE INDEX recordings_by_thumbnail ON recordings (thumbnail_path) WHERE thumbnail_path IS NOT NULL;
 CREATE INDEX recordings_by_key ON recordings (key_id) WHERE state = 'sealed';
 CREATE INDEX recordings_unjoined ON recordings (file_name) WHERE trigger IS NULL;
 

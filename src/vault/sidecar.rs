@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::admission::first_hole;
 use super::auth::{self, MacKey, Sidecar, SidecarError, Tagger};
-use super::folder::{file_type, stat_file};
+use super::folder::{Fingerprint, file_type, stat_file};
 use super::key::{Key, KeyId};
 use super::names;
 use super::unseal::{BLOCK_BYTES, SealedFile, UnsealError, read_full};
@@ -209,7 +209,29 @@ pub fn read_legacy(sealed: &SealedFile, key: &Key) -> Result<Legacy, UnsealError
     Ok(Legacy { sidecar, head })
 }
 
-/// Puts the sidecar beside a file that had none.
+/// Puts the sidecar beside a file that had none. Refused if the name stands for another file by
+/// now, or if a sidecar was put there meanwhile.
 pub fn seal_legacy(sealed: &SealedFile, legacy: &Legacy) -> Result<(), FsError> {
-    put(sealed, &legacy.sidecar)
+    let place = &sealed.place;
+    let name = names::auth_name(&place.name);
+    // A name of its own: whoever repairs the same file at the same time has the usual one.
+    let temp = names::temp_auth_name(&name);
+    let now = place.stat().map(|stat| Fingerprint::of(&stat));
+    let is_same = |now: Fingerprint| {
+        (now.device, now.inode) == (sealed.fingerprint.device, sealed.fingerprint.inode)
+    };
+    if !now.is_ok_and(is_same) {
+        return Err(place.error("protect", Errno::STALE));
+    }
+    let outcome = write_new(sealed, Path::new(&temp), &legacy.sidecar.encode())
+        .map_err(std::io::Error::from)
+        .and_then(|()| {
+            let (from, to) = (Path::new(&temp), Path::new(&name));
+            fsutil::rename_new_at(&place.parent, from, &place.parent, to)
+        });
+    if let Err(e) = outcome {
+        let _ = rustix::fs::unlinkat(&place.parent, Path::new(&temp), AtFlags::empty());
+        return Err(place.error("put the sidecar beside", e));
+    }
+    fsutil::fsync_dir_fd(&place.parent).map_err(|e| place.error("make durable the sidecar of", e))
 }

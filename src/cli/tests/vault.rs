@@ -164,26 +164,35 @@ fn seal_legacy_protects_what_opens_as_video_and_tells_the_log() {
     let path = file(&house, "old.mp4");
     let ran = house.run(&["vault", "seal", "--remove", path.to_str().unwrap()]);
     assert_eq!(ran.code, Exit::Ok, "{}", ran.error);
-    std::fs::remove_file(file(&house, "old.vge.auth")).unwrap();
-    std::fs::remove_file(file(&house, "b.vge.auth")).unwrap();
+    for name in ["old.vge.auth", "b.vge.auth", "c.vge.auth"] {
+        std::fs::remove_file(file(&house, name)).unwrap();
+    }
+    put(&file(&house, "noise.vge"), &[7; 100]);
+    flip(&file(&house, "c.vge"), 20);
     let folder = house.path().join("recordings");
     let ran = house.run(&["vault", "seal-legacy", folder.to_str().unwrap()]);
     assert_eq!(ran.code, Exit::ProblemsFound, "{}", ran.out);
-    assert!(
-        ran.out
-            .contains("1 files got a sidecar, 2 had one, 1 were left"),
-        "{}",
-        ran.out
-    );
-    assert!(
-        ran.messages.contains("b.vge: it does not open as video"),
-        "{}",
-        ran.messages
-    );
-    assert!(file(&house, "old.vge.auth").exists() && !file(&house, "b.vge.auth").exists());
-    let b = file(&house, "b.vge");
-    let ran = house.run(&["vault", "seal-legacy", "--trust-key", b.to_str().unwrap()]);
+    let summary = "2 files got a sidecar, 1 had one, 2 were left as they are\n";
+    assert!(ran.out.ends_with(summary), "{}", ran.out);
+    let told = |text| assert!(ran.messages.contains(text), "{}", ran.messages);
+    told("noise.vge: it does not open as video");
+    told("c.vge: its content is not the recorded one");
+    for (name, has_one) in [("old", true), ("b", true), ("c", false), ("noise", false)] {
+        assert_eq!(
+            file(&house, &format!("{name}.vge.auth")).exists(),
+            has_one,
+            "{name}"
+        );
+    }
+    let noise = file(&house, "noise.vge");
+    let ran = house.run(&[
+        "vault",
+        "seal-legacy",
+        "--trust-key",
+        noise.to_str().unwrap(),
+    ]);
     assert_eq!(ran.code, Exit::Ok, "{}", ran.error);
     let ran = house.run(&["vault", "verify", "--all"]);
-    assert_eq!(ran.code, Exit::Ok, "{}{}", ran.out, ran.error);
+    assert_eq!(ran.code, Exit::ProblemsFound, "{}", ran.out);
+    assert_eq!(integrity(&house), ["verified", "verified", "tampered"]);
 }

@@ -18,7 +18,7 @@ use crate::vault::folder::Folder;
 use crate::vault::key::{self, Key, KeyEnvironment, KeyId, KeyOptions, KeySource, NotAKeyId};
 use crate::vault::keyring::{Keyring, KeyringError};
 use crate::vault::rotation::{self, Plan};
-use crate::vault::scan::{Entry, scan};
+use crate::vault::scan::{Entry, IgnoreReason, scan};
 use crate::vault::sidecar;
 use crate::vault::unseal::{open_sealed, unseal};
 
@@ -377,12 +377,13 @@ fn files_under(
         return Err(CliError::new(Exit::NoInput, text));
     }
     let folder = Folder::open(&path).map_err(fs_error)?;
-    let (mut count, mut example) = (0, None);
-    scan(&folder, &mut |entry| {
+    let (mut count, mut example, mut unknown) = (0, None, None);
+    let tally = scan(&folder, &mut |entry| {
         let Entry::Sealed { path, .. } = entry else {
             return;
         };
         let Ok(Ok(file)) = open_sealed(&folder, &path) else {
+            unknown.get_or_insert(path);
             return;
         };
         let needs_it = match (sidecar::key_of(&file), key) {
@@ -402,6 +403,16 @@ fn files_under(
         }
     })
     .map_err(fs_error)?;
+    let is_closed = tally.ignored.contains_key(&IgnoreReason::NoPermission);
+    if is_closed || unknown.is_some() {
+        let what = unknown.map_or(folder.path().to_owned(), |path| folder.shown(&path));
+        let text = format!(
+            "not all of {} can be read, so it is not known what needs the key; run this as the \
+             service's user, or repair it",
+            what.display()
+        );
+        return Err(CliError::new(Exit::Forbidden, text));
+    }
     Ok((count, example))
 }
 

@@ -118,9 +118,15 @@ pub(super) fn run_legacy(args: &LegacyArgs, context: &mut Context<'_>) -> Result
     let key = find_key(args.key_file.as_deref(), context)?;
     let (mut made, mut had, mut refused) = (0_u64, 0_u64, 0_u64);
     let mut protected = Vec::new();
+    // Without a data folder there is nothing to compare with, and nothing to tell.
+    let recorded = recorded(context).unwrap_or_default();
     for target in targets(&args.files)? {
         let shown = target.shown();
-        let said = match legacy(&target, &key, args.trust_key) {
+        let known = recorded
+            .iter()
+            .find(|one| one.is_same(&target))
+            .and_then(Target::known_sha256);
+        let said = match legacy(&target, &key, known, args.trust_key) {
             Ok(true) => {
                 made += 1;
                 protected.push(target);
@@ -136,7 +142,7 @@ pub(super) fn run_legacy(args: &LegacyArgs, context: &mut Context<'_>) -> Result
         refused += 1;
         context.note(&format!("{shown}: {said}"));
     }
-    record(&protected, &key, context)?;
+    record(&protected, &recorded, &key, context)?;
     writeln!(
         context.out,
         "{made} files got a sidecar, {had} had one, {refused} were left as they are"
@@ -150,13 +156,15 @@ pub(super) fn run_legacy(args: &LegacyArgs, context: &mut Context<'_>) -> Result
 }
 
 /// Tells the event log of those that are recordings of the data folder, if there is one.
-fn record(protected: &[Target], key: &Key, context: &mut Context<'_>) -> Result<(), CliError> {
-    let Ok(recorded) = recorded(context) else {
-        return Ok(());
-    };
+fn record(
+    protected: &[Target],
+    recorded: &[Target],
+    key: &Key,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
     let mut events = Vec::new();
     for target in recorded {
-        let is_meant = || protected.iter().any(|other| other.is_same(&target));
+        let is_meant = || protected.iter().any(|other| other.is_same(target));
         let Some((id, name)) = target.without_tag().filter(|_| is_meant()) else {
             continue;
         };
@@ -191,7 +199,12 @@ fn record(protected: &[Target], key: &Key, context: &mut Context<'_>) -> Result<
 }
 
 /// Gives a file its sidecar; false if it had one. The error is for people.
-fn legacy(target: &Target, key: &Key, trust_key: bool) -> Result<bool, String> {
+fn legacy(
+    target: &Target,
+    key: &Key,
+    known: Option<[u8; 32]>,
+    trust_key: bool,
+) -> Result<bool, String> {
     let sealed: SealedFile = target.open().map_err(|e| e.to_string())?;
     match verify(&sealed, key, Expected::default(), &|_| {}).map_err(|e| e.to_string())? {
         Verdict::Verified { .. } => return Ok(false),
@@ -199,7 +212,10 @@ fn legacy(target: &Target, key: &Key, trust_key: bool) -> Result<bool, String> {
         Verdict::Unverified => {}
     }
     let legacy = read_legacy(&sealed, key).map_err(|e| e.to_string())?;
-    if !trust_key && !is_video(&legacy.head) {
+    if known.is_some_and(|known| known != legacy.plain_sha256()) {
+        return Err("its content is not the recorded one; it stays as it is".into());
+    }
+    if !trust_key && known.is_none() && !is_video(&legacy.head) {
         return Err(format!(
             "it does not open as video under the key {}; give the key that sealed it with \
              --key-file, or --trust-key if it is the right one",

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -16,7 +16,7 @@ use crate::cli::term::{Ink, human_bytes, visible};
 use crate::cli::{Context, folder, setup};
 use crate::event::NewEvent;
 use crate::event::recording::{Checked, Integrity, path_of, printable_path};
-use crate::storage::all;
+use crate::storage::{self, StorageError, all, first};
 use crate::values;
 use crate::vault::admission::Refusal;
 use crate::vault::auth::HeaderTag;
@@ -27,6 +27,8 @@ use crate::vault::scan::{Entry, scan};
 use crate::vault::unseal::{self, SealedFile, open_sealed, verify_hash};
 use crate::vault::verify::{Verdict, verify};
 
+/// Pause before a second look at what seems bad; an exchange is two renames.
+const EXCHANGE_PAUSE: Duration = Duration::from_millis(20);
 /// Chunks that are named; the others are counted.
 const CHUNKS_NAMED: usize = 8;
 
@@ -77,6 +79,11 @@ impl Target {
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let whole = |target: &Self| target.folder.path().join(&target.path).canonicalize();
         matches!((whole(self), whole(other)), (Ok(a), Ok(b)) if a == b)
+    }
+
+    /// The hash that the database knows of the plaintext.
+    pub(super) fn known_sha256(&self) -> Option<[u8; 32]> {
+        self.row.as_ref()?.plain_sha256
     }
 
     /// Id and name of a recording whose row knows no sidecar.
@@ -140,19 +147,7 @@ pub(super) fn recorded(context: &Context<'_>) -> Result<Vec<Target>, CliError> {
         "SELECT id, original_name, file_path, header_tag, plain_sha256, key_id, integrity \
          FROM recordings WHERE state = 'sealed' ORDER BY id",
         values![],
-        |row| {
-            Ok((
-                path_of(row.text(2)?),
-                Row {
-                    id: row.int(0)?,
-                    name: row.text(1)?.to_owned(),
-                    header_tag: row.opt_text(3)?.and_then(unhex).map(HeaderTag),
-                    plain_sha256: row.opt_text(4)?.and_then(unhex),
-                    key_id: row.opt_text(5)?.and_then(unhex).map(KeyId),
-                    integrity: row.text(6)?.to_owned(),
-                },
-            ))
-        },
+        |row| Ok((path_of(row.text(2)?), row_of(row)?)),
     )?;
     let folder = Arc::new(Folder::open(&path).map_err(fs_error)?);
     let target = |(path, row)| Target {
@@ -191,6 +186,10 @@ impl Outcome {
         }
     }
 
+    const fn is_bad(&self) -> bool {
+        matches!(self.integrity, Integrity::Tampered | Integrity::Missing)
+    }
+
     const fn word(&self) -> (&'static str, Ink) {
         match self.integrity {
             Integrity::Verified => ("verified", Ink::Good),
@@ -217,8 +216,7 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError
     let began = Instant::now();
     let mut outcomes = Vec::new();
     for target in targets {
-        let outcome = look(&target, &keys, &|bytes| bar.inc(bytes))?;
-        outcomes.push((target, outcome));
+        outcomes.extend(look_well(target, &keys, &|bytes| bar.inc(bytes), context)?);
     }
     bar.finish_and_clear();
     record(&outcomes, context);
@@ -237,7 +235,7 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError
     }
     let bad = outcomes
         .iter()
-        .filter(|(_, o)| matches!(o.integrity, Integrity::Tampered | Integrity::Missing))
+        .filter(|(_, outcome)| outcome.is_bad())
         .count();
     if bad > 0 {
         context.out.flush()?;
@@ -246,6 +244,52 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError
         return Err(CliError::new(Exit::ProblemsFound, text));
     }
     Ok(())
+}
+
+/// Looks at a file; again before anything bad is said of it, as the daemon may be exchanging it for
+/// another copy, or may have deleted it since the list was made. None if there is nothing to say.
+fn look_well(
+    mut target: Target,
+    keys: &dyn Keys,
+    progress: &(dyn Fn(u64) + Sync),
+    context: &Context<'_>,
+) -> Result<Option<(Target, Outcome)>, CliError> {
+    let mut outcome = look(&target, keys, progress)?;
+    if !outcome.is_bad() {
+        return Ok(Some((target, outcome)));
+    }
+    std::thread::park_timeout(EXCHANGE_PAUSE);
+    if let Some(row) = &target.row {
+        let Some(now) = row_now(row.id, context)? else {
+            return Ok(None);
+        };
+        target.row = Some(now);
+    }
+    outcome = look(&target, keys, &|_| {})?;
+    Ok(Some((target, outcome)))
+}
+
+/// What the database says by now of a recording that is sealed.
+fn row_now(id: i64, context: &Context<'_>) -> Result<Option<Row>, CliError> {
+    let mut database = folder::open_reader(&context.folder)?;
+    Ok(first(
+        &mut database.snapshot()?,
+        "SELECT id, original_name, file_path, header_tag, plain_sha256, key_id, integrity \
+         FROM recordings WHERE id = ?1 AND state = 'sealed'",
+        values![id],
+        row_of,
+    )?)
+}
+
+fn row_of(row: &dyn storage::Row) -> Result<Row, StorageError> {
+    Ok(Row {
+        id: row.int(0)?,
+        name: row.text(1)?.to_owned(),
+        header_tag: row.opt_text(3)?.and_then(unhex).map(HeaderTag),
+        plain_sha256: row.opt_text(4)?.and_then(unhex),
+        key_id: row.opt_text(5)?.and_then(unhex).map(KeyId),
+        integrity: row.text(6)?.to_owned(),
+    })
 }
 
 fn count(number: usize, what: &str) -> String {
@@ -339,6 +383,12 @@ fn chunks_in_words(bad: &[u64], count: u64) -> String {
 
 /// Records what differs from what the rows say.
 fn record(outcomes: &[(Target, Outcome)], context: &mut Context<'_>) {
+    let is_missing = |(_, outcome): &(Target, Outcome)| outcome.integrity == Integrity::Missing;
+    if !outcomes.is_empty() && outcomes.iter().all(is_missing) {
+        context
+            .note("none of the recordings is there, so nothing is recorded: is the disk mounted?");
+        return;
+    }
     let now = context.clock.now();
     let events: Vec<_> = outcomes
         .iter()
@@ -424,9 +474,7 @@ fn show_json(outcomes: &[(Target, Outcome)], context: &mut Context<'_>) -> std::
             })
         })
         .collect();
-    let ok = outcomes
-        .iter()
-        .all(|(_, o)| matches!(o.integrity, Integrity::Verified | Integrity::Unverified));
+    let ok = outcomes.iter().all(|(_, outcome)| !outcome.is_bad());
     writeln!(context.out, "{:#}", json!({ "ok": ok, "files": files }))
 }
 

@@ -26,6 +26,7 @@ use crate::vault::key::Key;
 use crate::vault::names;
 use crate::vault::recovery::{self, Pairing};
 use crate::vault::seal::{self, SealError, UnlinkError};
+use crate::vault::sidecar;
 use crate::vault::unseal::{self, UnsealError};
 
 /// What becomes of a file after one look at it.
@@ -249,7 +250,10 @@ impl Watcher {
             if file.plain_bytes() != plain_bytes || self.records.has_sealed(&printable(&path))? {
                 continue;
             }
-            match recovery::compare(source, &file, key) {
+            // Another key may seal by now.
+            let named = sidecar::key_of(&file).map(|id| id.to_string());
+            let named = named.and_then(|id| self.key_named(&id, key));
+            match recovery::compare(source, &file, named.as_ref().unwrap_or(key)) {
                 Ok(Pairing::Same(sealed)) => return Ok(Ok(Some(sealed))),
                 Ok(Pairing::Different { .. }) => {}
                 Err(error) => return Ok(Err(error)),

@@ -46,10 +46,18 @@ impl Watcher {
     /// Why the key may not seal, if it may not. That another one may is noted once.
     fn refuse(&mut self, id: KeyId) -> Result<Option<String>, Stop> {
         let shown = id.to_string();
+        let is_accepted = self.options.accepted_key.as_deref() == Some(&shown);
+        let is_retired = self.records.rotated(&shown)? == Some(Rotated::Retired);
         let Some(last) = self.records.last_key()?.filter(|last| *last != shown) else {
-            return Ok(None);
+            // Nothing else was sealed since the rotation, but its key may go any time.
+            return Ok((is_retired && !is_accepted).then(|| {
+                format!(
+                    "the storage key {shown} was retired by a rotation; put the new one into its \
+                     place, and restart the service if it gets its key when it starts"
+                )
+            }));
         };
-        let kept = if self.options.accepted_key.as_deref() == Some(&shown) {
+        let kept = if is_accepted {
             "as vault.accepted_key says"
         } else {
             if let Err(why) = self.is_rotated(id, &last)? {

@@ -180,12 +180,13 @@ impl Records {
         })
     }
 
-    /// Whether a sealed recording lies at this printable path.
+    /// Whether a sealed recording, or the thumbnail of one, lies at this printable path.
     pub(super) fn has_sealed(&mut self, file_path: &str) -> Result<bool, StorageError> {
         let found = self.ask(|session| {
             first(
                 session,
-                "SELECT id FROM recordings WHERE file_path = ?1 AND state = 'sealed' LIMIT 1",
+                "SELECT id FROM recordings WHERE (file_path = ?1 OR thumbnail_path = ?1) \
+                 AND state = 'sealed' LIMIT 1",
                 values![file_path],
                 |row| row.int(0),
             )
@@ -206,7 +207,7 @@ impl Records {
             Part::Video => {
                 "SELECT id, original_name, file_path, key_id, plain_sha256, header_tag \
                  FROM recordings WHERE state = 'sealed' AND id > ?2 AND key_id <> ?1 \
-                 AND integrity NOT IN ('tampered', 'missing') \
+                 AND integrity <> 'tampered' \
                  AND key_id IN (SELECT key_id FROM vault_keys WHERE reencrypt = 1) \
                  ORDER BY id LIMIT ?3"
             }
@@ -240,7 +241,7 @@ impl Records {
             first(
                 session,
                 "SELECT (SELECT count(*) FROM recordings WHERE state = 'sealed' \
-                 AND integrity NOT IN ('tampered', 'missing') \
+                 AND integrity <> 'tampered' \
                  AND key_id IN (SELECT key_id FROM vault_keys WHERE reencrypt = 1)) + \
                  (SELECT count(*) FROM recordings WHERE state = 'sealed' \
                  AND thumbnail_path IS NOT NULL \

@@ -175,7 +175,7 @@ impl Work<'_> {
         let integrity = match error {
             ResealError::NoSpace { .. } => return Ok(Outcome::NoSpace(text)),
             ResealError::Tampered { .. } => Some(Integrity::Tampered),
-            error if reseal::is_gone(error) => Some(Integrity::Missing),
+            // An empty mount point would make all of them missing; a verification tells.
             ResealError::Refused { .. }
             | ResealError::Unproven { .. }
             | ResealError::ReadBack { .. }

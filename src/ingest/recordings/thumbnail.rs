@@ -27,7 +27,8 @@ use crate::vault::key::Key;
 use crate::vault::names;
 use crate::vault::recovery::{self, Pairing};
 use crate::vault::seal::{self, SealError, UnlinkError};
-use crate::vault::unseal;
+use crate::vault::sidecar;
+use crate::vault::unseal::{self, SealedFile};
 
 /// A thumbnail that is larger is something else, bytes.
 const SIZE_CAP_BYTES: u64 = 16 << 20;
@@ -158,9 +159,9 @@ impl Watcher {
             return Ok(Verdict::AwaitsKey);
         };
         if let Some(recorded) = &of.thumbnail_path {
-            return Ok(left_picture(folder, source, &key, recorded));
+            return Ok(self.left_picture(folder, source, &key, recorded));
         }
-        let sealed = match copy_of(folder, source, &key) {
+        let sealed = match self.copy_of(folder, source, &key)? {
             Some(sealed) => sealed,
             None => match seal::seal(source, &key, ids::random(), self.options.seal) {
                 Ok(sealed) => {
@@ -200,38 +201,55 @@ impl Watcher {
         self.store(event.caused_by(of.id))?;
         Ok(())
     }
-}
 
-/// A picture whose sealed copy is recorded: what a crash before the deletion leaves.
-fn left_picture(folder: &Folder, source: &Source, key: &Key, recorded: &str) -> Verdict {
-    let sealed = beside(source.path()).find(|path| printable(path) == recorded);
-    let Some(Ok(Ok(file))) = sealed.map(|path| unseal::open_sealed(folder, &path)) else {
-        let reason = format!("its sealed copy {recorded} is gone; the picture stays as it is");
-        return failed(reason, false);
-    };
-    match recovery::compare(source, &file, key) {
-        Ok(Pairing::Same(sealed)) => unlink(source, &sealed),
-        Ok(Pairing::Different { .. }) => {
-            let reason = format!("its sealed copy {recorded} holds something else; both stay");
-            failed(reason, false)
-        }
-        Err(error) => failed(error, false),
+    /// The key that a sealed file names, which may be an earlier one; else `key`.
+    fn key_of(&self, file: &SealedFile, key: &Key) -> Key {
+        let named = sidecar::key_of(file).map(|id| id.to_string());
+        named
+            .and_then(|id| self.key_named(&id, key))
+            .unwrap_or_else(|| key.duplicate())
     }
-}
 
-/// A complete sealed copy of exactly this picture: a crash came before its event.
-fn copy_of(folder: &Folder, source: &Source, key: &Key) -> Option<seal::Sealed> {
-    let plain_bytes = Some(source.fingerprint().size_bytes);
-    beside(source.path()).find_map(|path| {
-        let file = unseal::open_sealed(folder, &path).ok()?.ok()?;
-        if file.plain_bytes() != plain_bytes {
-            return None;
+    /// A complete sealed copy of exactly this picture that no row knows: a crash came before its
+    /// event.
+    fn copy_of(
+        &mut self,
+        folder: &Folder,
+        source: &Source,
+        key: &Key,
+    ) -> Result<Option<seal::Sealed>, Stop> {
+        let plain_bytes = Some(source.fingerprint().size_bytes);
+        for path in beside(source.path()) {
+            let Ok(Ok(file)) = unseal::open_sealed(folder, &path) else {
+                continue;
+            };
+            if file.plain_bytes() == plain_bytes
+                && !self.records.has_sealed(&printable(&path))?
+                && let Ok(Pairing::Same(sealed)) =
+                    recovery::compare(source, &file, &self.key_of(&file, key))
+            {
+                return Ok(Some(sealed));
+            }
         }
-        match recovery::compare(source, &file, key).ok()? {
-            Pairing::Same(sealed) => Some(sealed),
-            Pairing::Different { .. } => None,
+        Ok(None)
+    }
+
+    /// A picture whose sealed copy is recorded: what a crash before the deletion leaves.
+    fn left_picture(&self, folder: &Folder, source: &Source, key: &Key, recorded: &str) -> Verdict {
+        let sealed = beside(source.path()).find(|path| printable(path) == recorded);
+        let Some(Ok(Ok(file))) = sealed.map(|path| unseal::open_sealed(folder, &path)) else {
+            let reason = format!("its sealed copy {recorded} is gone; the picture stays as it is");
+            return failed(reason, false);
+        };
+        match recovery::compare(source, &file, &self.key_of(&file, key)) {
+            Ok(Pairing::Same(sealed)) => unlink(source, &sealed),
+            Ok(Pairing::Different { .. }) => {
+                let reason = format!("its sealed copy {recorded} holds something else; both stay");
+                failed(reason, false)
+            }
+            Err(error) => failed(error, false),
         }
-    })
+    }
 }
 
 fn not_sealed(folder: &Folder, error: &SealError) -> Verdict {
