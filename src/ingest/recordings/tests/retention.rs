@@ -102,7 +102,7 @@ impl House {
         self.say(Held { recording, held });
     }
 
-    fn texts(&self, kind: Kind) -> Vec<String> {
+    pub(super) fn texts(&self, kind: Kind) -> Vec<String> {
         let events = self.events().into_iter();
         let events = events.filter(|event| event.kind() == kind);
         events.map(|event| event.text().to_owned()).collect()

@@ -333,12 +333,18 @@ fn what_cannot_be_encrypted_anew_stays_and_is_told_once() {
         house.pass();
     }
     assert!(house.get("a.vge") == harmed, "as it was");
-    assert_eq!(house.count(Kind::RecordingChecked), 2);
+    // That one is missing may be the fault of the mount: it is said, and not held against it.
+    assert_eq!(house.count(Kind::RecordingChecked), 1);
+    let notes = house.texts(Kind::SystemNoted);
+    assert_eq!(
+        notes.iter().filter(|note| note.contains("b.vge")).count(),
+        1
+    );
     assert_eq!(
         house.keys(),
         [
             (id(KEY), "tampered".to_owned()),
-            (id(KEY), "missing".to_owned()),
+            (id(KEY), "verified".to_owned()),
             (id(OTHER_KEY), "verified".to_owned())
         ]
     );
