@@ -39,8 +39,10 @@ use crate::event::NewEvent;
 use crate::event::recording::{Deleted, printable_path};
 use crate::storage::StorageError;
 use crate::vault::folder::Folder;
+use crate::vault::hex;
 use crate::vault::removal::{self, Doomed, Removed, Step};
 use crate::vault::scan::{Entry, scan};
+use crate::vault::unseal::open_sealed;
 use crate::writer::{Handle, WriterError};
 
 /// How often a plan is made anew without what is not there.
@@ -253,7 +255,11 @@ pub(super) fn survey(
         acting,
         now,
     };
-    let mut candidates = records.ask(|session| rows::candidates(session, &settings.policies))?;
+    let mut candidates = records.ask(|session| {
+        rows::candidates(session, &settings.policies, now, &|path| {
+            removal::is_there(folder, path)
+        })
+    })?;
     let mut kept = Vec::new();
     let mut surveys = 0;
     let (plan, rows) = loop {
@@ -326,6 +332,18 @@ fn standing(
             Some(&row.name),
             "a file of its name lies there unsealed".to_owned(),
         );
+    }
+    if row.is_followed {
+        let reason = "another recording lies under its name by now";
+        return kept(Some(&row.name), reason.to_owned());
+    }
+    if let Some(iv) = &row.iv
+        && let Ok(Ok(file)) = open_sealed(folder, &row.sealed_path())
+        && let Ok(found) = file.iv()
+        && hex::encode(&found) != *iv
+    {
+        let reason = "its file is not the one that was sealed".to_owned();
+        return kept(Some(&row.name), reason);
     }
     let thumbnail = row.thumbnail();
     let found = removal::examine(folder, &row.sealed_path(), thumbnail.as_deref());
@@ -420,6 +438,13 @@ pub(super) fn remove(
     reason: &str,
     after: &mut Aftermath,
 ) -> Result<Result<Deletion, Kept>, Stop> {
+    if let Some(trouble) = &after.unfinished {
+        return Ok(Err(Kept {
+            id,
+            name: None,
+            reason: format!("an earlier deletion could not be finished: {trouble}"),
+        }));
+    }
     Ok(match decide(tools, id, rule, reason)? {
         Ok((doomed, entry)) => {
             after.remove(tools.folder, &doomed);

@@ -1,6 +1,6 @@
 //! What the database says of recordings that may go, or are to be gone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::plan::{Candidate, Policies, since};
 use crate::base::clock::{DAY_NS, UnixNanos};
@@ -16,6 +16,8 @@ const SIDECAR_BYTES: i64 = 256;
 /// Bytes of a recording that one tag of the sidecar covers, and of the tag.
 const CHUNK_BYTES: i64 = 64 << 10;
 const TAG_BYTES: i64 = 16;
+/// How long an adopted recording is protected.
+const ADOPTED_GRACE_NS: i64 = 7 * DAY_NS;
 /// The last events, among which one that was received later than now shows a clock that was set
 /// back.
 const LOOK_BACK_EVENTS: i64 = 10_000;
@@ -41,6 +43,10 @@ pub(super) struct Row {
     pub(super) is_starred: bool,
     /// Whether it is held.
     pub(super) is_held: bool,
+    /// The IV of its file, hex.
+    pub(super) iv: Option<String>,
+    /// Whether a later sealed recording has the same path, whose file it then is.
+    pub(super) is_followed: bool,
     thumbnail_path: Option<String>,
     inode: Option<i64>,
     changed_at: Option<i64>,
@@ -81,28 +87,40 @@ impl Row {
     }
 }
 
-/// All sealed recordings.
+/// All sealed recordings whose file `is_there`.
+///
+/// What was adopted comes from a time of which this database knows nothing, nor of stars and holds:
+/// it counts as recorded when it was adopted, and is protected for a while, so that a person can
+/// look.
 pub(super) fn candidates(
     session: &mut dyn Session,
     policies: &Policies,
+    now: UnixNanos,
+    is_there: &dyn Fn(&Path) -> bool,
 ) -> Result<Vec<Candidate>, StorageError> {
-    all(
+    let found = all(
         session,
-        "SELECT id, started_at, recorded_at, file_size, header_tag IS NOT NULL, thumbnail_size, \
-         camera_id, trigger, starred OR held FROM recordings WHERE state = 'sealed'",
-        &[],
+        "SELECT id, CASE WHEN adopted THEN NULL ELSE started_at END, recorded_at, file_size, \
+         header_tag IS NOT NULL, thumbnail_size, camera_id, trigger, \
+         starred OR held OR (adopted AND recorded_at > ?1), file_path \
+         FROM recordings WHERE state = 'sealed'",
+        values![now.saturating_sub(ADOPTED_GRACE_NS)],
         |row| {
+            if !is_there(&path_of(row.text(9)?)) {
+                return Ok(None);
+            }
             let sealed = sealed_bytes(row.int(3)?, row.int(4)? != 0);
             let thumbnail = row.opt_int(5)?.map_or(0, |size| sealed_bytes(size, true));
-            Ok(Candidate {
+            Ok(Some(Candidate {
                 id: row.int(0)?,
                 since: since(row.opt_int(1)?, row.opt_int(2)?),
                 bytes: sealed.saturating_add(thumbnail),
                 policy: policies.index(row.opt_text(6)?, row.opt_text(7)?),
                 is_protected: row.int(8)? != 0,
-            })
+            }))
         },
-    )
+    )?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// What a sealed file and its sidecar take: reckoned, since asking the disk for each takes long.
@@ -122,7 +140,9 @@ pub(super) fn by_id(session: &mut dyn Session, id: i64) -> Result<Option<Row>, S
     first(
         session,
         "SELECT id, original_name, file_path, camera_id, started_at, file_size, state, starred, \
-         held, thumbnail_path, deleted_inode, deleted_changed_at FROM recordings WHERE id = ?1",
+         held, thumbnail_path, deleted_inode, deleted_changed_at, iv, EXISTS (SELECT 1 \
+         FROM recordings n WHERE n.file_path = r.file_path AND n.state = 'sealed' AND n.id > r.id) \
+         FROM recordings r WHERE id = ?1",
         values![id],
         row_of,
     )
@@ -136,7 +156,9 @@ pub(super) fn deleted_at(
     first(
         session,
         "SELECT id, original_name, file_path, camera_id, started_at, file_size, state, starred, \
-         held, thumbnail_path, deleted_inode, deleted_changed_at FROM recordings r \
+         held, thumbnail_path, deleted_inode, deleted_changed_at, iv, EXISTS (SELECT 1 \
+         FROM recordings n WHERE n.file_path = r.file_path AND n.state = 'sealed' AND n.id > r.id) \
+         FROM recordings r \
          WHERE file_path = ?1 AND state = 'deleted' AND NOT EXISTS (SELECT 1 FROM recordings o \
          WHERE o.file_path = ?1 AND o.state = 'sealed') ORDER BY id DESC LIMIT 1",
         values![file_path],
@@ -159,6 +181,8 @@ fn row_of(row: &dyn crate::storage::Row) -> Result<Row, StorageError> {
         thumbnail_path: text(9)?,
         inode: row.opt_int(10)?,
         changed_at: row.opt_int(11)?,
+        iv: text(12)?,
+        is_followed: row.int(13)? != 0,
     })
 }
 

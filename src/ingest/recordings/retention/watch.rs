@@ -185,22 +185,29 @@ impl Watcher {
             return Some(self.serve(&request));
         }
         self.folder.as_ref()?;
-        if self.keeper.finish_due && now >= self.keeper.next_measure {
-            return Some(self.finish_deletions(now));
+        if now >= self.keeper.next_measure {
+            self.keeper.next_measure = now + MEASURE_EVERY;
+            if self.keeper.settings.enabled
+                && let Err(error) = self.measure(now)
+            {
+                return Some(Err(error));
+            }
+            if self.keeper.finish_due {
+                return Some(self.finish_deletions());
+            }
         }
         if !self.keeper.settings.enabled {
+            return None;
+        }
+        // Where files cannot be deleted, to decide on more would free nothing.
+        if self.keeper.unfinished.is_some() {
+            self.keeper.pending.clear();
             return None;
         }
         if !self.keeper.pending.is_empty() {
             let others_first = self.keeper.had_turn && self.queue.is_due(now);
             self.keeper.had_turn = !others_first;
             return (!others_first).then(|| self.remove_some());
-        }
-        if now >= self.keeper.next_measure {
-            self.keeper.next_measure = now + MEASURE_EVERY;
-            if let Err(error) = self.measure(now) {
-                return Some(Err(error));
-            }
         }
         (now >= self.keeper.next_run).then(|| self.begin_run(wall, now))
     }
@@ -285,7 +292,8 @@ impl Watcher {
     fn begin_run(&mut self, wall: UnixNanos, now: Instant) -> Result<(), Stop> {
         self.keeper.next_run = now + self.keeper.settings.every;
         self.keeper.urgent_after = now + URGENT_EVERY;
-        let Some(folder) = self.folder.clone() else {
+        // The disk is measured by path: another one may lie there by now.
+        let Some(folder) = self.open_folder()? else {
             return Ok(());
         };
         let acting = Acting {
@@ -354,11 +362,10 @@ impl Watcher {
         Ok(())
     }
 
-    fn finish_deletions(&mut self, now: Instant) -> Result<(), Stop> {
+    fn finish_deletions(&mut self) -> Result<(), Stop> {
         let Some(folder) = self.folder.clone() else {
             return Ok(());
         };
-        self.keeper.next_measure = now + MEASURE_EVERY;
         let after = finish(&folder, &mut self.records)?;
         self.keeper.finish_due = false;
         self.keeper.unfinished = None;

@@ -121,6 +121,48 @@ fn pass_time(watcher: &mut Watcher, now: &mut Instant, span: Duration) {
 }
 
 #[test]
+fn what_was_adopted_is_left_alone_until_a_person_could_look() {
+    let house = House::new();
+    for days in [400, 390, 380] {
+        super::recovery::put_foreign(&house, &format!("yard-{days}.vge"), &driveway(), KEY);
+    }
+    let full = disk(97);
+    let options = house.retaining(settings(Some(30), &full));
+    let (mut watcher, mut now) = (house.watcher_with(options), Instant::now());
+    pass_time(&mut watcher, &mut now, Duration::from_mins(40));
+    assert_eq!(house.count(Kind::RecordingSealed), 3, "they are adopted");
+    assert_eq!(house.count(Kind::RecordingDeleted), 0);
+    assert_eq!(
+        house.names(),
+        ["yard-380.vge", "yard-390.vge", "yard-400.vge"]
+    );
+}
+
+#[test]
+fn an_earlier_row_takes_nothing_from_a_later_recording_at_its_path() {
+    let house = House::with_sealed(&[49, 2, 1]);
+    let first = house.id(49);
+    for name in ["yard-049.vge", "yard-049.vge.auth"] {
+        std::fs::remove_file(house.rec(name)).unwrap();
+    }
+    house.put("yard-049.mp4", &driveway());
+    house
+        .watcher_with(house.retaining(Settings::default()))
+        .drain();
+    assert_ne!(
+        house.id(49),
+        first,
+        "a recording of its own, at the same path"
+    );
+    house.hold(49, true);
+    let options = house.retaining(settings(Some(30), &disk(10)));
+    let (mut watcher, mut now) = (house.watcher_with(options), Instant::now());
+    pass_time(&mut watcher, &mut now, Duration::from_mins(30));
+    assert_eq!(house.count(Kind::RecordingDeleted), 0);
+    assert!(house.names().contains(&"yard-049.vge".to_owned()));
+}
+
+#[test]
 fn old_recordings_go_a_tenth_at_a_time_and_an_event_says_why() {
     let house = House::with_sealed(&[40, 39, 38, 3, 2, 1]);
     house.star(39);
