@@ -124,17 +124,6 @@ pub fn free_bytes_at(path: &Path) -> Result<u64, FsError> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-/// Size and used bytes of the file system that holds `path`, as `df` counts them: what is reserved
-/// for root belongs to neither.
-pub fn space_at(path: &Path) -> Result<(u64, u64), FsError> {
-    let stat =
-        rustix::fs::statvfs(path).map_err(|e| FsError::new("measure the space at", path, e))?;
-    let used = stat.f_blocks.saturating_sub(stat.f_bfree);
-    let used_bytes = used.saturating_mul(stat.f_frsize);
-    let free_bytes = stat.f_bavail.saturating_mul(stat.f_frsize);
-    Ok((used_bytes.saturating_add(free_bytes), used_bytes))
-}
-
 /// The folder that holds `path`; `.` for a bare name.
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {

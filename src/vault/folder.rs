@@ -41,6 +41,17 @@ impl Folder {
         &self.path
     }
 
+    /// Size and used bytes of the file system that the open folder is on, as `df` counts them: what
+    /// is reserved for root belongs to neither.
+    pub fn space(&self) -> Result<(u64, u64), FsError> {
+        let stat = rustix::fs::fstatvfs(&self.fd)
+            .map_err(|e| FsError::new("measure the space at", &self.path, e))?;
+        let used = stat.f_blocks.saturating_sub(stat.f_bfree);
+        let used_bytes = used.saturating_mul(stat.f_frsize);
+        let free_bytes = stat.f_bavail.saturating_mul(stat.f_frsize);
+        Ok((used_bytes.saturating_add(free_bytes), used_bytes))
+    }
+
     /// `relative` as a person would name it; for messages, never for opening.
     pub fn shown(&self, relative: &Path) -> PathBuf {
         self.path.join(relative)

@@ -34,7 +34,7 @@ pub(super) use self::watch::Keeper;
 use super::Stop;
 use super::records::Records;
 use crate::base::clock::{Clock, UnixNanos};
-use crate::base::fsutil::{self, FsError};
+use crate::base::fsutil::FsError;
 use crate::event::NewEvent;
 use crate::event::recording::{Deleted, printable_path};
 use crate::storage::StorageError;
@@ -92,10 +92,10 @@ pub enum Meter {
 }
 
 impl Meter {
-    fn measure(&self, folder: &Path) -> Option<Disk> {
+    fn measure(&self, folder: &Folder) -> Option<Disk> {
         match self {
             Self::Fixed(disk) => Some(*disk.lock().unwrap_or_else(PoisonError::into_inner)),
-            Self::System => match fsutil::space_at(folder) {
+            Self::System => match folder.space() {
                 Ok((total, used)) => Some(Disk {
                     total_bytes: i64::try_from(total).unwrap_or(i64::MAX),
                     used_bytes: i64::try_from(used).unwrap_or(i64::MAX),
@@ -246,7 +246,7 @@ pub(super) fn survey(
     wanted_free_bytes: i64,
     now: UnixNanos,
 ) -> Result<Survey, StorageError> {
-    let disk = settings.meter.measure(folder.path());
+    let disk = settings.meter.measure(folder);
     let around = Circumstances {
         policies: &settings.policies,
         limits: settings.limits,

@@ -252,7 +252,7 @@ impl Watcher {
         let Some(folder) = self.folder.clone() else {
             return Ok(());
         };
-        let Some(disk) = self.keeper.settings.meter.measure(folder.path()) else {
+        let Some(disk) = self.keeper.settings.meter.measure(&folder) else {
             return Ok(());
         };
         let limits = self.keeper.settings.limits;
@@ -292,8 +292,7 @@ impl Watcher {
     fn begin_run(&mut self, wall: UnixNanos, now: Instant) -> Result<(), Stop> {
         self.keeper.next_run = now + self.keeper.settings.every;
         self.keeper.urgent_after = now + URGENT_EVERY;
-        // The disk is measured by path: another one may lie there by now.
-        let Some(folder) = self.open_folder()? else {
+        let Some(folder) = self.folder.clone() else {
             return Ok(());
         };
         let acting = Acting {
@@ -395,7 +394,10 @@ impl Watcher {
         {
             self.note_change(change)?;
         }
-        let mut after = Aftermath::default();
+        let mut after = Aftermath {
+            unfinished: self.keeper.unfinished.clone(),
+            ..Aftermath::default()
+        };
         let mut tools = Tools {
             folder: &folder,
             records: &mut self.records,
