@@ -6,7 +6,7 @@
 //! durably, and only then [`exchange`] renames both temp files over the old ones, the `.vge` first.
 //!
 //! A crash leaves temp files. Those that are what the event log says is there are put in place by
-//! [`settle`], whichever of the two renames was done; all others are deleted. So there is one
+//! [`settle()`], whichever of the two renames was done; all others are deleted. So there is one
 //! complete copy at every instant, under the old key or the new one, and exactly one in the end.
 
 mod settle;
@@ -125,7 +125,7 @@ pub enum ResealError {
 /// Encrypts the sealed file `relative` anew, into temp files that are complete, proven and durable
 /// on return.
 ///
-/// Call [`settle`] before, and [`exchange`] after the result is recorded.
+/// Call [`settle()`] before, and [`exchange`] after the result is recorded.
 pub fn reseal(
     folder: &Folder,
     relative: &Path,
