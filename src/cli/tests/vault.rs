@@ -177,6 +177,32 @@ fn seal_legacy_protects_what_opens_as_video_and_tells_the_log() {
     let told = |text| assert!(ran.messages.contains(text), "{}", ran.messages);
     told("noise.vge: it does not open as video");
     told("c.vge: its content is not the recorded one");
+    // Where nothing can be known of what was recorded, nothing is protected.
+    let unreadable = tempfile::tempdir().unwrap();
+    put(
+        &unreadable.path().join(folder::DATABASE_FILE),
+        b"no database at all",
+    );
+    let key = house.path().join("storage.key");
+    let c = file(&house, "c.vge");
+    let ran = run_in(
+        unreadable.path(),
+        "",
+        &[
+            "vault",
+            "seal-legacy",
+            c.to_str().unwrap(),
+            "--key-file",
+            key.to_str().unwrap(),
+        ],
+    );
+    assert_ne!(ran.code, Exit::Ok);
+    assert!(
+        !file(&house, "c.vge.auth").exists(),
+        "{}{}",
+        ran.out,
+        ran.error
+    );
     for (name, has_one) in [("old", true), ("b", true), ("c", false), ("noise", false)] {
         assert_eq!(
             file(&house, &format!("{name}.vge.auth")).exists(),

@@ -1,5 +1,6 @@
 //! `vault seal` and `vault seal-legacy`.
 
+use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -118,31 +119,38 @@ pub(super) fn run_legacy(args: &LegacyArgs, context: &mut Context<'_>) -> Result
     let key = find_key(args.key_file.as_deref(), context)?;
     let (mut made, mut had, mut refused) = (0_u64, 0_u64, 0_u64);
     let mut protected = Vec::new();
-    // Without a data folder there is nothing to compare with, and nothing to tell.
-    let recorded = recorded(context).unwrap_or_default();
+    let recorded = match recorded(context) {
+        Ok(recorded) => recorded,
+        // Without a data folder there is nothing to compare with, and nothing to tell.
+        Err(error) if error.code == Exit::NoInput => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let by_path: HashMap<PathBuf, &Target> = recorded
+        .iter()
+        .filter_map(|target| Some((target.whole()?, target)))
+        .collect();
     for target in targets(&args.files)? {
         let shown = target.shown();
-        let known = recorded
-            .iter()
-            .find(|one| one.is_same(&target))
-            .and_then(Target::known_sha256);
-        let said = match legacy(&target, &key, known, args.trust_key) {
-            Ok(true) => {
-                made += 1;
-                protected.push(target);
-                writeln!(context.out, "protected  {}", visible(&shown))?;
-                continue;
+        let row = target.whole().and_then(|path| by_path.get(&path).copied());
+        let known = row.and_then(Target::known_sha256);
+        match legacy(&target, &key, known, args.trust_key) {
+            Ok(is_new) => {
+                // One that has a sidecar may have got it when this was cut short.
+                protected.extend(row);
+                if is_new {
+                    made += 1;
+                    writeln!(context.out, "protected  {}", visible(&shown))?;
+                } else {
+                    had += 1;
+                }
             }
-            Ok(false) => {
-                had += 1;
-                continue;
+            Err(said) => {
+                refused += 1;
+                context.note(&format!("{shown}: {said}"));
             }
-            Err(error) => error,
-        };
-        refused += 1;
-        context.note(&format!("{shown}: {said}"));
+        }
     }
-    record(&protected, &recorded, &key, context)?;
+    record(&protected, &key, context)?;
     writeln!(
         context.out,
         "{made} files got a sidecar, {had} had one, {refused} were left as they are"
@@ -155,19 +163,14 @@ pub(super) fn run_legacy(args: &LegacyArgs, context: &mut Context<'_>) -> Result
     Ok(())
 }
 
-/// Tells the event log of those that are recordings of the data folder, if there is one.
-fn record(
-    protected: &[Target],
-    recorded: &[Target],
-    key: &Key,
-    context: &mut Context<'_>,
-) -> Result<(), CliError> {
+/// Tells the event log of recordings whose rows know of no sidecar yet.
+fn record(protected: &[&Target], key: &Key, context: &mut Context<'_>) -> Result<(), CliError> {
     let mut events = Vec::new();
-    for target in recorded {
-        let is_meant = || protected.iter().any(|other| other.is_same(target));
-        let Some((id, name)) = target.without_tag().filter(|_| is_meant()) else {
+    for target in protected {
+        let Some((id, name)) = target.without_tag() else {
             continue;
         };
+        // What cannot be read any more is told by a verification.
         let Ok(sealed) = target.open() else { continue };
         let verdict = verify(&sealed, key, Expected::default(), &|_| {});
         if let Ok(Verdict::Verified {
@@ -175,6 +178,9 @@ fn record(
             key_id,
             plain_sha256,
         }) = verdict
+            && target
+                .known_sha256()
+                .is_none_or(|known| known == plain_sha256)
         {
             let iv = sealed
                 .iv()

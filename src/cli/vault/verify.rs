@@ -75,10 +75,10 @@ impl Target {
         self.folder.path().join(&self.path).display().to_string()
     }
 
-    /// Whether both are the same file.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        let whole = |target: &Self| target.folder.path().join(&target.path).canonicalize();
-        matches!((whole(self), whole(other)), (Ok(a), Ok(b)) if a == b)
+    /// Its one true path, by which two of them are compared; none if it is not there.
+    pub(super) fn whole(&self) -> Option<PathBuf> {
+        let path = self.folder.path().join(&self.path);
+        path.canonicalize().ok()
     }
 
     /// The hash that the database knows of the plaintext.
