@@ -194,6 +194,8 @@ fn clips(dir: &Path, size_bytes: u64, count: u64) {
             cache_kib: 24 << 10,
             clock: clock.clone(),
             projections: read_model::ALL,
+            reactions: writer::Reactions::none(),
+            tick_every: None,
             sabotage: Sabotage::NONE,
         },
         Arc::default(),

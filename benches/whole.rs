@@ -175,6 +175,8 @@ fn latency(port: usize, count: usize, rate: usize, folder: &Path) {
         cache_kib: SqliteOptions::default().cache_kib,
         clock: Clock::System,
         projections: read_model::ALL,
+        reactions: writer::Reactions::all(nightjar::reactor::Settings::default()),
+        tick_every: Some(Duration::from_secs(1)),
         sabotage: Sabotage::NONE,
     };
     let telemetry = Arc::default();

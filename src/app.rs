@@ -34,12 +34,14 @@ use crate::ingest::replay::Direct;
 use crate::read_model;
 use crate::storage::sqlite::Durability;
 use crate::writer::sabotage::Sabotage;
-use crate::writer::{self, Handle, Writer, WriterError, rebuild};
+use crate::writer::{self, Handle, Reactions, Writer, WriterError, rebuild};
 
 /// Name of the main database in the data folder.
 pub const DATABASE: &str = "nightjar.db";
 /// Threads of the async edge: one polls while another decodes; the writer has its own.
 const EDGE_THREADS: usize = 2;
+/// How often the reactors are asked what is due: delays of the alarm are told in seconds.
+const TICK_EVERY: Duration = Duration::from_secs(1);
 /// How often the status file is written.
 const STATUS_PAUSE: Duration = Duration::from_secs(2);
 
@@ -62,6 +64,8 @@ pub struct Plan {
     pub durability: Durability,
     /// Page cache of the writer, KiB.
     pub cache_kib: i64,
+    /// What the house does by itself.
+    pub reactions: crate::reactor::Settings,
     /// The recordings watcher, unless it is switched off.
     pub recordings: Option<recordings::Options>,
     /// Promises broken on purpose, for tests of the tests.
@@ -260,6 +264,8 @@ pub fn start(
         cache_kib: plan.cache_kib,
         clock: clock.clone(),
         projections: read_model::ALL,
+        reactions: Reactions::all(plan.reactions),
+        tick_every: Some(TICK_EVERY),
         sabotage: plan.sabotage,
     };
     let started = writer::start(options, Arc::clone(&telemetry), shutdown.clone(), progress)?;

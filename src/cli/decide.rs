@@ -49,6 +49,8 @@ pub(super) fn with_writer<T: Send>(
         cache_kib,
         clock: context.clock.clone(),
         projections: read_model::ALL,
+        reactions: writer::Reactions::all(config.reactions()),
+        tick_every: None,
         sabotage: Sabotage::NONE,
     };
     let started = writer::start(options, Arc::default(), Shutdown::new(), &mut |_, _, _| {})?;

@@ -118,6 +118,8 @@ fn rebuild_at_rest(context: &Context<'_>) -> Result<u64, CliError> {
         cache_kib: Options::default().cache_kib,
         clock: context.clock.clone(),
         projections: read_model::ALL,
+        reactions: writer::Reactions::none(),
+        tick_every: None,
         sabotage: Sabotage::NONE,
     };
     let bar = Bar::new(context);

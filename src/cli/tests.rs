@@ -54,6 +54,8 @@ impl House {
             cache_kib: 1_024,
             clock: Clock::fixed(NOW),
             projections: crate::read_model::ALL,
+            reactions: writer::Reactions::none(),
+            tick_every: None,
             sabotage: Sabotage::NONE,
         };
         let started = writer::start(

@@ -14,6 +14,7 @@ mod clip_names;
 mod files;
 mod load;
 mod origin;
+mod reactions;
 mod render;
 mod retention;
 mod schema;

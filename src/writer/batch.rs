@@ -41,9 +41,14 @@ impl Writer {
     /// Runs until the last handle is dropped, or until going on could lose data.
     pub fn run(mut self) -> Result<(), WriterError> {
         loop {
+            let pause = self.until_tick();
+            if pause.is_zero() {
+                self.tick()?;
+                continue;
+            }
             let command = match self.next.take() {
                 Some(command) => command,
-                None => match self.commands.recv_timeout(IDLE_TICK) {
+                None => match self.commands.recv_timeout(pause) {
                     Ok(command) => command,
                     Err(RecvTimeoutError::Timeout) => continue,
                     Err(RecvTimeoutError::Disconnected) => break,
@@ -60,6 +65,10 @@ impl Writer {
                     let folded = self.rebuild()?;
                     let _ = reply.send(folded);
                 }
+                Command::Tick(reply) => {
+                    self.tick()?;
+                    let _ = reply.send(());
+                }
                 Command::Barrier(reply) => {
                     let _ = reply.send(());
                 }
@@ -68,6 +77,33 @@ impl Writer {
         // Best effort: the WAL is as durable as the database.
         let _ = self.database.checkpoint_whole();
         Ok(())
+    }
+
+    /// How long until the reactors are to be asked what is due.
+    fn until_tick(&self) -> Duration {
+        self.options.tick_every.map_or(IDLE_TICK, |every| {
+            every.saturating_sub(self.ticked.elapsed())
+        })
+    }
+
+    /// Stores what the reactors say is due. Nobody else writes between the look and the storing.
+    fn tick(&mut self) -> Result<(), WriterError> {
+        self.ticked = Instant::now();
+        let now = self.options.clock.now();
+        let due = match self.database.snapshot() {
+            Ok(mut session) => self.options.reactions.due(&mut session, now),
+            Err(error) => {
+                tracing::warn!(%error, "cannot look at what is due");
+                return Ok(());
+            }
+        };
+        if due.is_empty() {
+            return Ok(());
+        }
+        self.settle(vec![Submission {
+            events: due,
+            ..Submission::default()
+        }])
     }
 
     /// Folds the whole log again.
@@ -201,12 +237,15 @@ impl Writer {
         let first_position = self.ledger.head() + 1;
         let mut session = self.database.begin()?;
         let mut envelopes: Vec<Envelope> = Vec::with_capacity(batch.len());
+        let mut folded: Vec<Envelope> = Vec::new();
         let mut receipts = Vec::with_capacity(batch.len());
         for submission in batch {
             let mut keep = |session: &mut SqliteSession<'_>, ledger: &mut Ledger, envelope| {
                 match care {
                     Care::Together => envelopes.push(envelope),
-                    Care::OneByOne => fold_or_park(session, ledger, projections, envelope, now)?,
+                    Care::OneByOne => {
+                        folded.extend(fold_or_park(session, ledger, projections, envelope, now)?);
+                    }
                 }
                 Ok(())
             };
@@ -221,7 +260,10 @@ impl Writer {
         }
         if !envelopes.is_empty() {
             fold(&mut session, projections, &envelopes)?;
+            folded = envelopes;
         }
+        let reactions = &self.options.reactions;
+        reactions.follow(&mut session, &mut self.ledger, projections, folded, now)?;
         if self.ledger.head() >= first_position {
             self.ledger.close_batch(&mut session, first_position, now)?;
             session.write(
@@ -389,13 +431,14 @@ pub(super) fn fold(
     Ok(())
 }
 
-fn fold_or_park(
+/// Folds one event; it is given back if no projection refused it.
+pub(super) fn fold_or_park(
     session: &mut SqliteSession<'_>,
     ledger: &mut Ledger,
     projections: &[Projection],
     envelope: Envelope,
     now: i64,
-) -> Result<(), StorageError> {
+) -> Result<Option<Envelope>, StorageError> {
     session.savepoint()?;
     let batch = [envelope];
     let mut refused = None;
@@ -412,7 +455,9 @@ fn fold_or_park(
         }
     }
     let Some((projection, error)) = refused else {
-        return session.release();
+        session.release()?;
+        let [envelope] = batch;
+        return Ok(Some(envelope));
     };
     session.roll_back()?;
     tracing::error!(position = batch[0].position, projection, %error, "event parked");
@@ -426,5 +471,5 @@ fn fold_or_park(
     event.topic = culprit.topic.map(|topic| topic.text);
     // Right behind its culprit, so that a rebuild that looks one event ahead knows what to skip.
     let note = ledger.append(session, &event)?;
-    fold(session, projections, &[note])
+    fold(session, projections, &[note]).map(|()| None)
 }

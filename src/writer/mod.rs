@@ -10,12 +10,14 @@
 
 mod batch;
 pub mod check;
+pub mod reaction;
 pub mod rebuild;
 pub mod sabotage;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use thiserror::Error;
@@ -33,6 +35,8 @@ use crate::read_model::Projection;
 use crate::storage::sqlite::{Database, Durability};
 use crate::storage::{StorageError, first, migrate, sqlite};
 use crate::values;
+
+pub use reaction::Reactions;
 
 /// Submissions that may wait for the writer: four batches, so that it never waits for the decoder,
 /// and some eight MiB of memory. mosquitto overshoots its in-flight window of 1,000 to thousands;
@@ -52,6 +56,10 @@ pub struct Options {
     pub clock: Clock,
     /// What is folded.
     pub projections: &'static [Projection],
+    /// What the house does by itself.
+    pub reactions: Reactions,
+    /// How often the reactors are asked what is due; never when none.
+    pub tick_every: Option<Duration>,
     /// Promises broken on purpose, for tests of the tests.
     pub sabotage: sabotage::Sabotage,
 }
@@ -148,6 +156,7 @@ pub enum WriterError {
 enum Command {
     Submit(Box<Submission>),
     Rebuild(Sender<u64>),
+    Tick(Sender<()>),
     Barrier(Sender<()>),
 }
 
@@ -183,7 +192,7 @@ impl Handle {
             Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => match command
             {
                 Command::Submit(submission) => Err(submission),
-                Command::Rebuild(_) | Command::Barrier(_) => {
+                Command::Rebuild(_) | Command::Tick(_) | Command::Barrier(_) => {
                     unreachable!("only submissions are tried")
                 }
             },
@@ -216,6 +225,16 @@ impl Handle {
         let (reply, answer) = bounded(1);
         self.commands
             .send(Command::Rebuild(reply))
+            .map_err(|_| WriterError::Stopped)?;
+        self.await_answer(&answer)
+    }
+
+    /// Asks the reactors what is due, now; returns when it is done. For a clock that is moved by
+    /// hand.
+    pub fn tick(&self) -> Result<(), WriterError> {
+        let (reply, answer) = bounded(1);
+        self.commands
+            .send(Command::Tick(reply))
             .map_err(|_| WriterError::Stopped)?;
         self.await_answer(&answer)
     }
@@ -255,6 +274,8 @@ pub struct Writer {
     _alive: Sender<()>,
     /// A command that ended a batch and waits for its turn.
     next: Option<Command>,
+    /// When the reactors were asked last what is due.
+    ticked: Instant,
 }
 
 impl std::fmt::Debug for Writer {
@@ -332,6 +353,7 @@ pub fn start(
         commands,
         _alive: alive,
         next: None,
+        ticked: Instant::now(),
     };
     Ok(Started {
         handle,

@@ -22,6 +22,7 @@ const SECOND: Uuid = Uuid::from_u128(2);
 struct Bench {
     folder: tempfile::TempDir,
     projections: &'static [Projection],
+    reactions: Reactions,
     telemetry: Arc<Telemetry>,
     handle: Option<Handle>,
     thread: Option<JoinHandle<Result<(), WriterError>>>,
@@ -33,9 +34,19 @@ impl Bench {
     }
 
     fn with(projections: &'static [Projection]) -> Self {
+        Self::of(projections, Reactions::none())
+    }
+
+    fn with_reactors(reactors: &'static [crate::reactor::Reactor]) -> Self {
+        let settings = Arc::default();
+        Self::of(read_model::ALL, Reactions { reactors, settings })
+    }
+
+    fn of(projections: &'static [Projection], reactions: Reactions) -> Self {
         let mut bench = Self {
             folder: tempfile::tempdir().unwrap(),
             projections,
+            reactions,
             telemetry: Arc::default(),
             handle: None,
             thread: None,
@@ -55,6 +66,8 @@ impl Bench {
             cache_kib: 8_192,
             clock: Clock::fixed(NOW),
             projections: self.projections,
+            reactions: self.reactions.clone(),
+            tick_every: None,
             sabotage: sabotage::Sabotage::NONE,
         };
         let telemetry = Arc::clone(&self.telemetry);
@@ -516,4 +529,134 @@ fn a_site_keeps_its_id() {
     let first = bench.prepare().site;
     assert_eq!(bench.prepare().site, first);
     assert_ne!(Bench::new().prepare().site, first);
+}
+
+mod reactions {
+    use super::*;
+    use crate::event::system::{Noted, Weight};
+    use crate::reactor::{self, Reaction, Reactor, Scene};
+
+    fn note(now: i64, text: String) -> NewEvent {
+        let noted = Noted {
+            component: "test".into(),
+            level: Weight::Info,
+        };
+        NewEvent::own(now, "system/test", noted).with_text(text)
+    }
+
+    /// Sees its own batch folded, and answers with what it read.
+    fn counts_topics(scene: &mut Scene<'_>, event: &Envelope) -> Reaction {
+        let seen = first(
+            scene.session,
+            "SELECT sum(count) FROM event_counts_hourly",
+            &[],
+            |row| row.opt_int(0),
+        )?;
+        let text = format!("{} of {}", event.position, seen.flatten().unwrap_or(0));
+        Ok(vec![note(scene.now, text).caused_by(event.position)])
+    }
+
+    /// Answers its own answers, for ever.
+    #[expect(clippy::unnecessary_wraps, reason = "the signature of reactors")]
+    fn echoes(scene: &mut Scene<'_>, event: &Envelope) -> Reaction {
+        Ok(vec![
+            note(scene.now, format!("after {}", event.position)).caused_by(event.position),
+        ])
+    }
+
+    fn cannot_read(_: &mut Scene<'_>, _: &Envelope) -> Reaction {
+        Err(StorageError::Unreadable("on purpose".into()))
+    }
+
+    fn due_once(scene: &mut Scene<'_>) -> Reaction {
+        let known = first(
+            scene.session,
+            "SELECT 1 FROM system_events WHERE message = 'due'",
+            &[],
+            |row| row.int(0),
+        )?;
+        Ok(match known {
+            Some(_) => Vec::new(),
+            None => vec![note(scene.now, "due".into())],
+        })
+    }
+
+    const fn reactor(
+        kinds: &'static [Kind],
+        react: fn(&mut Scene<'_>, &Envelope) -> Reaction,
+    ) -> Reactor {
+        Reactor {
+            name: "test",
+            kinds,
+            react,
+            tick: reactor::never,
+        }
+    }
+
+    fn bench(reactors: &'static [Reactor]) -> Bench {
+        Bench::with_reactors(reactors)
+    }
+
+    fn texts(bench: &Bench) -> Vec<String> {
+        let mut reader = Database::open_reader(&bench.path()).unwrap();
+        let mut session = reader.snapshot().unwrap();
+        let sql =
+            "SELECT cause || ': ' || text FROM event_log WHERE cause IS NOT NULL ORDER BY position";
+        all(&mut session, sql, &[], |row| Ok(row.text(0)?.to_owned())).unwrap()
+    }
+
+    #[test]
+    fn consequences_follow_their_batch_in_its_transaction() {
+        let bench = bench(const { &[reactor(&[Kind::MessageUnmapped], counts_topics)] });
+        bench.handle().store(vec![event("a"), event("b")]).unwrap();
+        assert_eq!(texts(&bench), ["1: 1 of 2", "2: 2 of 3"]);
+        assert_eq!(
+            bench.ints("SELECT 10 * first_position + last_position FROM batches"),
+            [14]
+        );
+    }
+
+    #[test]
+    fn consequences_of_consequences_end() {
+        let bench =
+            bench(const { &[reactor(&[Kind::MessageUnmapped, Kind::SystemNoted], echoes)] });
+        bench.handle().store(vec![event("a")]).unwrap();
+        let depth = bench.ints("SELECT count(*) FROM event_log")[0];
+        assert_eq!(depth, 1 + 8);
+        bench.handle().store(vec![event("b")]).unwrap();
+    }
+
+    #[test]
+    fn a_redelivered_message_brings_nothing_about_again() {
+        let bench = bench(const { &[reactor(&[Kind::MessageUnmapped], counts_topics)] });
+        bench.ask(opening(FIRST));
+        bench.ask(delivery(FIRST, 7, "a", false));
+        bench.ask(delivery(FIRST, 7, "a", true));
+        assert_eq!(texts(&bench).len(), 1);
+    }
+
+    #[test]
+    fn an_event_is_stored_though_no_reactor_can_judge_it() {
+        let bench = bench(const { &[reactor(&[Kind::MessageUnmapped], cannot_read)] });
+        bench.handle().store(vec![event("a")]).unwrap();
+        assert_eq!(
+            texts(&bench),
+            ["1: no reaction to event 1: stored data cannot be read: on purpose"]
+        );
+    }
+
+    #[test]
+    fn what_is_due_is_stored_once() {
+        let bench = bench(
+            const {
+                &[Reactor {
+                    tick: due_once,
+                    ..reactor(&[], reactor::nothing)
+                }]
+            },
+        );
+        bench.handle().tick().unwrap();
+        bench.handle().tick().unwrap();
+        assert_eq!(bench.kinds(), ["system.noted"]);
+    }
 }

@@ -14,14 +14,15 @@ const ROWS: &[(&str, u8)] = &[
     ("read_model", 2),
     ("casefile", 2),
     ("reactor", 3),
-    ("writer", 3),
-    ("ingest", 4),
-    ("store", 4),
-    ("broker", 4),
-    ("http", 5),
-    ("config", 6),
-    ("app", 7),
-    ("cli", 8),
+    ("writer", 4),
+    ("ingest", 5),
+    ("store", 5),
+    ("broker", 5),
+    ("delivery", 5),
+    ("http", 6),
+    ("config", 7),
+    ("app", 8),
+    ("cli", 9),
 ];
 
 /// Macros that stand at the root of the crate, and the module that each comes from.

@@ -99,6 +99,8 @@ impl BenchBox {
             cache_kib: 8_192,
             clock: Clock::fixed(NOW),
             projections: self.projections,
+            reactions: nightjar::writer::Reactions::none(),
+            tick_every: None,
             sabotage: Sabotage::NONE,
         };
         let mut caught_up = Vec::new();

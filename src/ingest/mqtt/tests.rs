@@ -49,6 +49,8 @@ impl Log {
             cache_kib: 1_024,
             clock: Clock::System,
             projections: read_model::ALL,
+            reactions: writer::Reactions::none(),
+            tick_every: None,
             sabotage: Sabotage::NONE,
         };
         let telemetry = Arc::new(Telemetry::default());

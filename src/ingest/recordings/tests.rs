@@ -326,6 +326,8 @@ fn start_writer(
         cache_kib: 4_096,
         clock: Clock::fixed(NOON),
         projections,
+        reactions: writer::Reactions::none(),
+        tick_every: None,
         sabotage: writer::sabotage::Sabotage::default(),
     };
     let (telemetry, shutdown) = (Arc::clone(telemetry), shutdown.clone());

@@ -1,0 +1,11 @@
+//! From the configuration to what the reactors are told.
+
+use super::Config;
+use crate::reactor::Settings;
+
+impl Config {
+    /// What the house does by itself after this configuration.
+    pub fn reactions(&self) -> Settings {
+        Settings {}
+    }
+}

@@ -1,0 +1,65 @@
+//! Reactors: what the house does by itself when something happened or time has passed.
+//!
+//! The writer calls them inside its transaction, after a batch was folded: a reactor looks at one
+//! event and at the tables, and answers with further events, which are appended and folded in the
+//! same transaction and offered to the reactors in turn. Once a second it is asked what is due.
+//!
+//! Invariants: a reactor keeps nothing itself, what it must remember is a table folded from its own
+//! events; it never runs in a rebuild, so that what it once decided stays decided; it does no I/O
+//! but through the session. It sees the tables as of the end of the batch that its event came in
+//! (at most 1,000 events or 100 ms on).
+
+use crate::base::clock::UnixNanos;
+use crate::event::{Envelope, Kind, NewEvent};
+use crate::storage::{Session, StorageError};
+
+/// What a reactor sees.
+pub struct Scene<'s> {
+    /// The tables.
+    pub session: &'s mut dyn Session,
+    /// What the configuration says.
+    pub settings: &'s Settings,
+    /// The time.
+    pub now: UnixNanos,
+}
+
+impl std::fmt::Debug for Scene<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scene")
+            .field("now", &self.now)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a reactor answers: events of its own.
+pub type Reaction = Result<Vec<NewEvent>, StorageError>;
+
+/// One reactor: data, not an object.
+#[derive(Clone, Copy, Debug)]
+pub struct Reactor {
+    /// Its name in messages.
+    pub name: &'static str,
+    /// The kinds that it looks at.
+    pub kinds: &'static [Kind],
+    /// What follows from an event.
+    pub react: fn(&mut Scene<'_>, &Envelope) -> Reaction,
+    /// What is due by now; called about once a second, so that it has to be cheap.
+    pub tick: fn(&mut Scene<'_>) -> Reaction,
+}
+
+/// For a reactor that time means nothing to.
+pub fn never(_: &mut Scene<'_>) -> Reaction {
+    Ok(Vec::new())
+}
+
+/// For a reactor that looks at no event.
+pub fn nothing(_: &mut Scene<'_>, _: &Envelope) -> Reaction {
+    Ok(Vec::new())
+}
+
+/// Every reactor there is, in the order in which they are asked.
+pub const ALL: &[Reactor] = &[];
+
+/// What the configuration tells the reactors.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {}

@@ -1,0 +1,153 @@
+//! Reactions: what the reactors make of a batch, and of time that passes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::batch::fold_or_park;
+use crate::base::clock::UnixNanos;
+use crate::event::system::{Noted, Weight};
+use crate::event::{Envelope, Flags, NewEvent};
+use crate::event_log::Ledger;
+use crate::reactor::{Reactor, Scene, Settings};
+use crate::read_model::Projection;
+use crate::storage::sqlite::SqliteSession;
+use crate::storage::{Disposition, StorageError};
+
+/// Most steps from an event to the last of its consequences: a request, a state, a rule, an alert
+/// and room for as many more. Reactors that answer each other for ever end here.
+const DEPTH_MAX: u32 = 8;
+/// Most events that one batch can bring about.
+const REACTIONS_MAX: usize = 10_000;
+
+/// Who reacts, and to what settings.
+#[derive(Clone, Debug)]
+pub struct Reactions {
+    /// The reactors.
+    pub reactors: &'static [Reactor],
+    /// What the configuration tells them.
+    pub settings: Arc<Settings>,
+}
+
+impl Reactions {
+    /// Nobody reacts.
+    pub fn none() -> Self {
+        Self {
+            reactors: &[],
+            settings: Arc::default(),
+        }
+    }
+
+    /// Every reactor, with these settings.
+    pub fn all(settings: Settings) -> Self {
+        Self {
+            reactors: crate::reactor::ALL,
+            settings: Arc::new(settings),
+        }
+    }
+
+    fn wanted(&self, event: &Envelope) -> bool {
+        self.reactors
+            .iter()
+            .any(|reactor| reactor.kinds.contains(&event.kind()))
+    }
+
+    /// What each reactor says is due by now. What fails is told and left for the next tick.
+    pub(super) fn due(&self, session: &mut SqliteSession<'_>, now: UnixNanos) -> Vec<NewEvent> {
+        let mut due = Vec::new();
+        for reactor in self.reactors {
+            let mut scene = Scene {
+                session,
+                settings: &self.settings,
+                now,
+            };
+            match (reactor.tick)(&mut scene) {
+                Ok(events) => due.extend(events),
+                Err(error) => {
+                    tracing::warn!(reactor = reactor.name, %error, "cannot tell what is due");
+                }
+            }
+        }
+        due
+    }
+
+    /// Lets the reactors look at the events of a batch, and at what follows from those.
+    pub(super) fn follow(
+        &self,
+        session: &mut SqliteSession<'_>,
+        ledger: &mut Ledger,
+        projections: &[Projection],
+        batch: Vec<Envelope>,
+        now: UnixNanos,
+    ) -> Result<(), StorageError> {
+        let mut queue: VecDeque<(Envelope, u32)> = batch
+            .into_iter()
+            .filter(|event| self.wanted(event))
+            .map(|event| (event, 0))
+            .collect();
+        let mut made = 0;
+        while let Some((event, depth)) = queue.pop_front() {
+            // Perhaps stored twice: what followed from the first must not follow again.
+            if event.flags.has(Flags::SUSPECT_DUP) {
+                continue;
+            }
+            // What follows from an event comes right after it, before the next one is looked at.
+            let mut consequences = Vec::new();
+            for reactor in self.reactors {
+                if !reactor.kinds.contains(&event.kind()) {
+                    continue;
+                }
+                for new in self.ask(reactor, session, &event, now)? {
+                    made += 1;
+                    if depth >= DEPTH_MAX || made > REACTIONS_MAX {
+                        tracing::error!(
+                            reactor = reactor.name,
+                            position = event.position,
+                            "reactors answer each other without end; stopped here"
+                        );
+                        return Ok(());
+                    }
+                    let envelope = ledger.append(session, &new)?;
+                    let folded = fold_or_park(session, ledger, projections, envelope, now)?;
+                    consequences.extend(folded.map(|event| (event, depth + 1)));
+                }
+            }
+            for consequence in consequences.into_iter().rev() {
+                if self.wanted(&consequence.0) {
+                    queue.push_front(consequence);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One reactor's answer; one that cannot read what it needs says so in an event, for the event
+    /// that it looked at must be stored all the same.
+    fn ask(
+        &self,
+        reactor: &Reactor,
+        session: &mut SqliteSession<'_>,
+        event: &Envelope,
+        now: UnixNanos,
+    ) -> Result<Vec<NewEvent>, StorageError> {
+        let mut scene = Scene {
+            session,
+            settings: &self.settings,
+            now,
+        };
+        match (reactor.react)(&mut scene, event) {
+            Err(error) if error.disposition() == Disposition::Park => {
+                tracing::error!(reactor = reactor.name, position = event.position, %error, "no reaction");
+                let noted = Noted {
+                    component: reactor.name.into(),
+                    level: Weight::Alert,
+                };
+                let text = format!("no reaction to event {}: {error}", event.position);
+                let note = NewEvent::own(now, "system/reactor", noted)
+                    .with_text(text)
+                    .caused_by(event.position);
+                Ok(vec![note])
+            }
+            outcome => outcome,
+        }
+    }
+}
