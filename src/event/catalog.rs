@@ -10,7 +10,7 @@
 
 use thiserror::Error;
 
-use super::{animal, camera, house, message, recording, sensor, system, upcast, vault};
+use super::{alarm, animal, camera, house, message, recording, sensor, system, upcast, vault};
 
 /// Nesting allowed in a stored body: deeper ones are refused, not followed.
 const MAX_NESTING: usize = 160;
@@ -185,6 +185,20 @@ catalog! {
     SystemNoted = "system.noted" v 1 (system::Noted);
     /// A fixture stream was replayed to its end.
     ReplayFinished = "replay.finished" v 1 (system::ReplayFinished);
+    /// The alarm went from one state to another; the text says why.
+    ArmStateChanged = "arm.state_changed" v 1 (alarm::StateChanged);
+    /// A request to arm or disarm was refused; the text says why.
+    ArmRefused = "arm.refused" v 1 (alarm::Refused);
+    /// A rule of the configuration holds, and does what it is for.
+    RuleFired = "rule.fired" v 1 (alarm::RuleFired);
+    /// Cameras are asked to record; the text says why.
+    RecordingRequested = "recording.requested" v 1 (alarm::RecordingRequested);
+    /// People are to be told; the text says what.
+    AlertRaised = "alert.raised" v 1 (alarm::AlertRaised);
+    /// People are not told again so soon.
+    AlertSuppressed = "alert.suppressed" v 1 (alarm::AlertSuppressed);
+    /// Somebody was told, or could not be; the text says what went wrong.
+    AlertAttempted = "alert.attempted" v 1 (alarm::AlertAttempted);
 }
 
 impl Kind {

@@ -1,7 +1,9 @@
 //! An event in words: "Front door opened". One sentence per kind, for `tail`, the `events` table
 //! and live lines. The text is plain data; whoever prints it makes control characters visible.
 
+use super::alarm::{ArmState, AttemptStatus};
 use super::camera::Detection;
+use super::house::ArmMode;
 use super::recording::{Integrity, Part};
 use super::{Envelope, Event};
 use crate::base::ids::hex;
@@ -149,16 +151,20 @@ pub fn sentence(envelope: &Envelope) -> String {
         Event::SystemStopped(_) => "Nightjar stopped".into(),
         Event::SystemNoted(_) => excerpt(envelope.text()),
         Event::ReplayFinished(replay) => format!("Replayed {} messages", replay.messages),
+        Event::ArmStateChanged(_)
+        | Event::ArmRefused(_)
+        | Event::RuleFired(_)
+        | Event::RecordingRequested(_)
+        | Event::AlertRaised(_)
+        | Event::AlertSuppressed(_)
+        | Event::AlertAttempted(_) => about_alarm(envelope),
     }
 }
 
 /// What happened to a recording after it was sealed.
 fn about_recording(envelope: &Envelope) -> String {
     let name = envelope.subject();
-    let because = match envelope.text() {
-        "" => String::new(),
-        text => format!(": {}", excerpt(text)),
-    };
+    let because = because(envelope);
     match &envelope.event {
         Event::RecordingThumbnailSealed(_) => format!("Thumbnail of {name} sealed"),
         Event::RecordingResealed(resealed) => {
@@ -180,6 +186,71 @@ fn about_recording(envelope: &Envelope) -> String {
         Event::RecordingHeld(_) => format!("Recording {name} released{because}"),
         _ => format!("Recording {name} deleted{because}"),
     }
+}
+
+/// What the alarm, the rules and the alerts do.
+fn about_alarm(envelope: &Envelope) -> String {
+    let because = because(envelope);
+    match &envelope.event {
+        Event::ArmStateChanged(changed) => match changed.to {
+            ArmState::Triggered => format!("ALARM{because}"),
+            ArmState::ExitDelay => format!("Exit delay{because}"),
+            ArmState::EntryDelay => format!("Entry delay{because}"),
+            state => format!("Alarm {}{because}", state.words()),
+        },
+        Event::ArmRefused(refused) => format!(
+            "{} refused{because}",
+            match refused.mode {
+                ArmMode::Disarmed => "Disarming",
+                ArmMode::ArmedHome | ArmMode::ArmedAway | ArmMode::ArmedNight => "Arming",
+            }
+        ),
+        Event::RuleFired(fired) => format!("Rule {} fired{because}", excerpt(&fired.rule)),
+        Event::RecordingRequested(wish) if wish.cameras.is_empty() => {
+            format!("All cameras asked to record{because}")
+        }
+        Event::RecordingRequested(wish) => {
+            format!("{} asked to record{because}", labels(&wish.cameras))
+        }
+        Event::AlertRaised(raised) if raised.targets.is_empty() => {
+            format!("Alert for nobody{because}")
+        }
+        Event::AlertRaised(raised) => {
+            let mut names: Vec<&str> = raised
+                .targets
+                .iter()
+                .map(|target| target.recipient.as_str())
+                .collect();
+            names.dedup();
+            format!("Alert for {}{because}", labels(&names))
+        }
+        Event::AlertSuppressed(same) => {
+            format!("Alert {} again within its window", same.alert)
+        }
+        Event::AlertAttempted(tried) => {
+            let by = tried.target.channel.name().to_lowercase().replace('_', " ");
+            let who = label(&tried.target.recipient);
+            match tried.status {
+                AttemptStatus::Sent => format!("Alert {} sent to {who} by {by}", tried.alert),
+                AttemptStatus::Failed => {
+                    format!("Alert {} not sent to {who} by {by}{because}", tried.alert)
+                }
+            }
+        }
+        _ => String::new(),
+    }
+}
+
+fn because(envelope: &Envelope) -> String {
+    match envelope.text() {
+        "" => String::new(),
+        text => format!(": {}", excerpt(text)),
+    }
+}
+
+fn labels(names: &[impl AsRef<str>]) -> String {
+    let labels: Vec<String> = names.iter().map(|name| label(name.as_ref())).collect();
+    labels.join(", ")
 }
 
 fn sensor(subject: &str, reading: &super::sensor::SensorReported) -> String {

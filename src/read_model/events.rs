@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::view::columns;
 use super::{Projection, View, table};
+use crate::event::alarm::ArmState;
 use crate::event::animal::{Location, Threat};
 use crate::event::camera::Detection;
 use crate::event::reading::Reading;
@@ -39,6 +40,9 @@ pub(super) const PROJECTION: Projection = Projection {
         Kind::UpsBatteryCritical,
         Kind::PresenceReported,
         Kind::ArmRequested,
+        Kind::ArmStateChanged,
+        Kind::ArmRefused,
+        Kind::RuleFired,
     ]),
     fold,
 };
@@ -79,6 +83,9 @@ const SENSOR_RULES: &[(&str, &str, &str, Severity)] = &[
     ("vibration", "off", "VIBRATION_END", Severity::Info),
     ("vibration", "detected", "VIBRATION", Severity::Warning),
 ];
+
+/// So many wrong PINs in a row are no slip of the finger.
+const WRONG_PINS_ALERT: i64 = 5;
 
 fn classify(event: &Envelope) -> Option<Moment<'_>> {
     let moment = |kind, severity| {
@@ -144,6 +151,15 @@ fn classify(event: &Envelope) -> Option<Moment<'_>> {
             edge: Some(("presence", &presence.state)),
         }),
         Event::ArmRequested(_) => moment("ARM_REQUESTED", Severity::Info),
+        Event::ArmStateChanged(changed) if changed.to == ArmState::Triggered => {
+            moment("ALARM_TRIGGERED", Severity::Critical)
+        }
+        Event::ArmStateChanged(_) => moment("ARM_STATE_CHANGED", Severity::Info),
+        Event::ArmRefused(refused) if refused.wrong_pins >= WRONG_PINS_ALERT => {
+            moment("WRONG_PIN", Severity::Alert)
+        }
+        Event::ArmRefused(_) => moment("ARM_REFUSED", Severity::Warning),
+        Event::RuleFired(_) => moment("RULE_FIRED", Severity::Info),
         _ => None,
     }
 }

@@ -8,6 +8,8 @@
 pub mod digest;
 pub mod view;
 
+pub mod alarm;
+pub mod alerts;
 mod cameras;
 mod counts;
 mod dead_letters;
@@ -15,6 +17,7 @@ mod events;
 mod logs;
 mod pets;
 mod recordings;
+pub mod rules;
 mod sensor_rollups;
 mod sensors;
 mod system_events;
@@ -82,6 +85,8 @@ impl Projection {
 
 /// Every projection there is.
 pub const ALL: &[Projection] = &[
+    alarm::PROJECTION,
+    alerts::PROJECTION,
     cameras::PROJECTION,
     counts::PROJECTION,
     dead_letters::PROJECTION,
@@ -89,6 +94,7 @@ pub const ALL: &[Projection] = &[
     logs::PROJECTION,
     pets::PROJECTION,
     recordings::PROJECTION,
+    rules::PROJECTION,
     sensor_rollups::PROJECTION,
     sensors::PROJECTION,
     system_events::PROJECTION,
@@ -101,6 +107,7 @@ pub const LOG_ONLY: &[Kind] = &[
     Kind::MetricsSampled,
     Kind::MessageUnmapped,
     Kind::ReplayFinished,
+    Kind::RecordingRequested,
 ];
 
 /// Tables that are not projections: the writer's own, or facts of the database.
@@ -113,6 +120,7 @@ pub const STATE_TABLES: &[&str] = &[
     "mqtt_sessions",
     "names",
     "projections",
+    "push_subscriptions",
     "schema_migrations",
 ];
 
@@ -130,6 +138,9 @@ pub fn views() -> impl Iterator<Item = &'static View> {
         system_events::VIEWS,
         dead_letters::VIEWS,
         counts::VIEWS,
+        alarm::VIEWS,
+        rules::VIEWS,
+        alerts::VIEWS,
     ]
     .into_iter()
     .flatten()

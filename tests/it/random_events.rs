@@ -1,6 +1,8 @@
 //! Random events of every kind that a publisher can bring about: few subjects, so that they meet;
 //! odd texts, extreme numbers, times out of order.
 
+mod alarm;
+
 use nightjar::event::animal::{Location, PetLocated, PetSighted, Threat, WildlifeSighted};
 use nightjar::event::camera::{
     Detection, Failed as CameraFailed, HeartbeatReceived, MotionEnded, MotionStarted, SnapshotTaken,
@@ -76,6 +78,7 @@ fn on_stream() -> impl Strategy<Value = OnStream> {
         3 => house(),
         5 => recording(),
         4 => machine(),
+        3 => alarm::alarm(),
     ]
 }
 
@@ -260,6 +263,7 @@ fn house() -> BoxedStrategy<OnStream> {
         let request = ArmRequested {
             mode: ArmMode::ArmedNight,
             pin_given: true,
+            pin: None,
             triggered_by,
             extra: Extra::new(),
         };
