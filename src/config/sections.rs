@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::alarm::Alarm;
+use super::alerts::Alerts;
 use super::clip_names::PathPattern;
 use super::retention::Retention;
+use super::rules::Rule;
 use super::secret::Secret;
 use super::time_zone::Zone;
 use super::units::{Duration, Size};
@@ -33,6 +36,12 @@ pub struct Config {
     pub retention: Retention,
     /// Encryption of recordings.
     pub vault: Vault,
+    /// The alarm.
+    pub alarm: Alarm,
+    /// What the house does when several things hold.
+    pub rule: Vec<Rule>,
+    /// Who is told of what.
+    pub alerts: Alerts,
     /// What the program tells about itself.
     pub log: Log,
 }

@@ -3,6 +3,8 @@
 //! Edges only: a state that is merely told again, and a retained snapshot, make no row. A late
 //! message does, at its own time, and leaves the known present alone.
 
+mod moments;
+
 use std::collections::BTreeMap;
 
 use super::view::columns;
@@ -16,6 +18,31 @@ use crate::event::{Envelope, Event, Kind};
 use crate::storage::{Session, StorageError, first};
 use crate::values;
 
+pub use moments::{Moment, moment_at, moments_between};
+
+/// The kinds that can be moments.
+pub const KINDS: &[Kind] = &[
+    Kind::SensorReported,
+    Kind::CameraMotionStarted,
+    Kind::CameraMotionEnded,
+    Kind::CameraFailed,
+    Kind::PetSighted,
+    Kind::WildlifeSighted,
+    Kind::PackageDetected,
+    Kind::PackageCollected,
+    Kind::FaceSeen,
+    Kind::UpsStatusReported,
+    Kind::UpsPowerLost,
+    Kind::UpsPowerRestored,
+    Kind::UpsBatteryLow,
+    Kind::UpsBatteryCritical,
+    Kind::PresenceReported,
+    Kind::ArmRequested,
+    Kind::ArmStateChanged,
+    Kind::ArmRefused,
+    Kind::RuleFired,
+];
+
 pub(super) const PROJECTION: Projection = Projection {
     name: "events",
     version: 1,
@@ -23,27 +50,7 @@ pub(super) const PROJECTION: Projection = Projection {
         table!("events" by "position"),
         table!("event_edges" by "stream, state_key"),
     ],
-    kinds: Some(&[
-        Kind::SensorReported,
-        Kind::CameraMotionStarted,
-        Kind::CameraMotionEnded,
-        Kind::CameraFailed,
-        Kind::PetSighted,
-        Kind::WildlifeSighted,
-        Kind::PackageDetected,
-        Kind::PackageCollected,
-        Kind::FaceSeen,
-        Kind::UpsStatusReported,
-        Kind::UpsPowerLost,
-        Kind::UpsPowerRestored,
-        Kind::UpsBatteryLow,
-        Kind::UpsBatteryCritical,
-        Kind::PresenceReported,
-        Kind::ArmRequested,
-        Kind::ArmStateChanged,
-        Kind::ArmRefused,
-        Kind::RuleFired,
-    ]),
+    kinds: Some(KINDS),
     fold,
 };
 
@@ -57,7 +64,7 @@ enum Severity {
 }
 
 /// What an event means to people.
-struct Moment<'a> {
+struct Meaning<'a> {
     /// Its row, unless the change is silent.
     row: Option<(&'static str, Severity)>,
     /// The state that it is the edge of: key and new value. None: every one is a moment.
@@ -87,15 +94,15 @@ const SENSOR_RULES: &[(&str, &str, &str, Severity)] = &[
 /// So many wrong PINs in a row are no slip of the finger.
 const WRONG_PINS_ALERT: i64 = 5;
 
-fn classify(event: &Envelope) -> Option<Moment<'_>> {
+fn classify(event: &Envelope) -> Option<Meaning<'_>> {
     let moment = |kind, severity| {
-        Some(Moment {
+        Some(Meaning {
             row: Some((kind, severity)),
             edge: None,
         })
     };
     let power = |row, value| {
-        Some(Moment {
+        Some(Meaning {
             row,
             edge: Some(("power", value)),
         })
@@ -111,7 +118,7 @@ fn classify(event: &Envelope) -> Option<Moment<'_>> {
             let rule = SENSOR_RULES
                 .iter()
                 .find(|rule| rule.0 == reading.key && rule.1 == value)?;
-            Some(Moment {
+            Some(Meaning {
                 row: Some((rule.2, rule.3)),
                 edge: (value != "detected").then_some((rule.0, rule.1)),
             })
@@ -146,7 +153,7 @@ fn classify(event: &Envelope) -> Option<Moment<'_>> {
             Some(("UPS_BATTERY_CRITICAL", Severity::Critical)),
             "critical",
         ),
-        Event::PresenceReported(presence) => Some(Moment {
+        Event::PresenceReported(presence) => Some(Meaning {
             row: Some(("PRESENCE_CHANGED", Severity::Info)),
             edge: Some(("presence", &presence.state)),
         }),

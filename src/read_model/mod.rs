@@ -13,7 +13,7 @@ pub mod alerts;
 mod cameras;
 mod counts;
 mod dead_letters;
-mod events;
+pub mod events;
 mod logs;
 mod pets;
 mod recordings;
