@@ -14,7 +14,7 @@
 //! Invariants:
 //! - DISARMED is reached by a request with authority, or from a TRIGGERED that came from DISARMED;
 //!   by nothing else. Where a stored state makes no sense, the strictest reading holds.
-//! - TRIGGERED is reached by a stimulus, or at the end of ENTRY_DELAY.
+//! - TRIGGERED is reached by a stimulus, or at the end of `ENTRY_DELAY`.
 //! - A deadline is carried out at its own time, however late it is noticed; so it does not matter
 //!   how often the machine is ticked.
 //! - No clock that is set back makes a delay longer than it was, or the alarm deaf.
@@ -102,11 +102,11 @@ impl From<ArmMode> for ArmState {
 pub struct Alarm {
     /// What it does.
     pub state: ArmState,
-    /// What EXIT_DELAY leads to; what ENTRY_DELAY and TRIGGERED came from. Else `None`.
+    /// What `EXIT_DELAY` leads to; what `ENTRY_DELAY` and TRIGGERED came from. Else `None`.
     pub target: Option<ArmMode>,
     /// Since when.
     pub since: UnixNanos,
-    /// When EXIT_DELAY, ENTRY_DELAY or TRIGGERED ends by itself. `None` for TRIGGERED: never.
+    /// When `EXIT_DELAY`, `ENTRY_DELAY` or TRIGGERED ends by itself. `None` for TRIGGERED: never.
     pub deadline: Option<UnixNanos>,
 }
 
@@ -142,7 +142,7 @@ pub struct Stimulus {
 /// One change of state, complete enough to restore it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transition {
-    /// The state before. EXIT_DELAY may follow EXIT_DELAY, for another mode.
+    /// The state before. `EXIT_DELAY` may follow `EXIT_DELAY`, for another mode.
     pub from: ArmState,
     /// The state after.
     pub to: ArmState,
