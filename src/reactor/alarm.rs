@@ -1,10 +1,10 @@
 //! The alarm: what arming, disarming, a door and the passing of time make of its state.
 //!
 //! ```text
-//!  DISARMED ──request──► EXIT_DELAY ──deadline──► ARMED_* ──delayed zone──► ENTRY_DELAY
-//!     ▲                                            ▲  │                        │ deadline
-//!     └──── request, with the PIN, from all ────┘  │  └─immediate zone─► TRIGGERED ◄┘
-//!                                                  └──── deadline ───────────┘
+//! DISARMED ── request ──► EXIT_DELAY ── deadline ──► ARMED_HOME, _AWAY, _NIGHT
+//! ARMED_* ── delayed zone ──► ENTRY_DELAY ── deadline ──► TRIGGERED ── deadline ──► ARMED_*
+//! ARMED_*, ENTRY_DELAY ── instant zone ──► TRIGGERED
+//! any ── request with the PIN ──► DISARMED
 //! ```
 //! An `always` zone (smoke, leaks, tampering) triggers from every state, and TRIGGERED returns to the
 //! mode that it came from. [`Alarm::step`] is the whole machine: a function of the state, the
