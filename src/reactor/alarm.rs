@@ -1,10 +1,10 @@
 //! The alarm: what arming, disarming, a door and the passing of time make of its state.
 //!
 //! ```text
-//!  DISARMED ──request──► EXIT_DELAY ──deadline──► ARMED_* ──delayed zone──► ENTRY_DELAY
-//!     ▲                                            ▲  │                        │ deadline
-//!     └──── request, with the PIN, from all ────┘  │  └─immediate zone─► TRIGGERED ◄┘
-//!                                                  └──── deadline ───────────┘
+//! DISARMED ── request ──► EXIT_DELAY ── deadline ──► ARMED_HOME, _AWAY, _NIGHT
+//! ARMED_* ── delayed zone ──► ENTRY_DELAY ── deadline ──► TRIGGERED ── deadline ──► ARMED_*
+//! ARMED_*, ENTRY_DELAY ── instant zone ──► TRIGGERED
+//! any ── request with the PIN ──► DISARMED
 //! ```
 //! An `always` zone (smoke, leaks, tampering) triggers from every state, and TRIGGERED returns to the
 //! mode that it came from. [`Alarm::step`] is the whole machine: a function of the state, the
@@ -14,7 +14,7 @@
 //! Invariants:
 //! - DISARMED is reached by a request with authority, or from a TRIGGERED that came from DISARMED;
 //!   by nothing else. Where a stored state makes no sense, the strictest reading holds.
-//! - TRIGGERED is reached by a stimulus, or at the end of ENTRY_DELAY.
+//! - TRIGGERED is reached by a stimulus, or at the end of `ENTRY_DELAY`.
 //! - A deadline is carried out at its own time, however late it is noticed; so it does not matter
 //!   how often the machine is ticked.
 //! - No clock that is set back makes a delay longer than it was, or the alarm deaf.
@@ -40,11 +40,11 @@ const BY_CLOCK: &str = "clock";
 pub struct Alarm {
     /// What it does.
     pub state: ArmState,
-    /// What EXIT_DELAY leads to; what ENTRY_DELAY and TRIGGERED came from. Else `None`.
+    /// What `EXIT_DELAY` leads to; what `ENTRY_DELAY` and TRIGGERED came from. Else `None`.
     pub target: Option<ArmMode>,
     /// Since when.
     pub since: UnixNanos,
-    /// When EXIT_DELAY, ENTRY_DELAY or TRIGGERED ends by itself. `None` for TRIGGERED: never.
+    /// When `EXIT_DELAY`, `ENTRY_DELAY` or TRIGGERED ends by itself. `None` for TRIGGERED: never.
     pub deadline: Option<UnixNanos>,
 }
 
@@ -80,7 +80,7 @@ pub struct Stimulus {
 /// One change of state, complete enough to restore it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transition {
-    /// The state before. EXIT_DELAY may follow EXIT_DELAY, for another mode.
+    /// The state before. `EXIT_DELAY` may follow `EXIT_DELAY`, for another mode.
     pub from: ArmState,
     /// The state after.
     pub to: ArmState,

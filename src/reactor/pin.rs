@@ -18,6 +18,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::base::clock::{MINUTE_NS, SECOND_NS, UnixNanos};
+use crate::base::ids::hex;
 pub use crate::event::house::PinVerdict;
 
 /// Rounds of PBKDF2: OWASP's recommendation for HMAC-SHA256.
@@ -162,10 +163,6 @@ fn derive(pin: &Pin, salt: &[u8]) -> Zeroizing<[u8; KEY_BYTES]> {
     let mut key = Zeroizing::new([0; KEY_BYTES]);
     pbkdf2::pbkdf2_hmac::<Sha256>(pin.0.as_bytes(), salt, ROUNDS, &mut *key);
     key
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn bytes(hex: &str, length: std::ops::RangeInclusive<usize>) -> Option<Vec<u8>> {

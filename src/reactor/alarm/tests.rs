@@ -1,4 +1,5 @@
-#![allow(clippy::unwrap_used)]
+// Tables of cases are long, and read one line at a time.
+#![allow(clippy::unwrap_used, clippy::too_many_lines)]
 use proptest::prelude::*;
 
 use super::*;
@@ -586,7 +587,7 @@ fn events_signal_what_begins_and_not_what_ends() {
             unit: None,
             battery: None,
             linkquality: None,
-            extra: Default::default(),
+            extra: crate::event::Extra::default(),
         })
     };
     let word = |word: &str| Reading::Word(word.into());
@@ -674,7 +675,6 @@ fn alarms() -> impl Strategy<Value = Alarm> {
         })
 }
 
-/// An input, with the second of its time for a stimulus.
 fn inputs() -> impl Strategy<Value = Input> {
     let request = (modes(), verdicts()).prop_map(|(mode, pin)| Input::Request {
         mode,

@@ -190,11 +190,11 @@ impl Zone {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Delays {
-    /// For ARMED_HOME.
+    /// For `ARMED_HOME`.
     pub home: u32,
-    /// For ARMED_AWAY.
+    /// For `ARMED_AWAY`.
     pub away: u32,
-    /// For ARMED_NIGHT.
+    /// For `ARMED_NIGHT`.
     pub night: u32,
 }
 
