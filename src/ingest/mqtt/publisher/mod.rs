@@ -22,14 +22,10 @@ use rumqttc::mqttbytes::v4::{LastWill, Packet};
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Outgoing, QoS};
 use tokio_util::sync::CancellationToken;
 
-pub use outbox::{
-    DeliveryError, HELD_BYTES, Outlet, QUEUE_MESSAGES, Refusal, STATE_BYTES, STATES,
-};
+pub use outbox::{DeliveryError, HELD_BYTES, Outlet, QUEUE_MESSAGES, Refusal, STATE_BYTES, STATES};
 
 use super::rumqtt::link_error;
-use super::{
-    BACKOFF_MAX, BACKOFF_MIN, Broker, GOOD_CONNECTION, Health, TAKEOVER_CLOSES, jitter,
-};
+use super::{BACKOFF_MAX, BACKOFF_MIN, Broker, GOOD_CONNECTION, Health, TAKEOVER_CLOSES, jitter};
 use crate::base::telemetry::Telemetry;
 use outbox::{Outbox, WINDOW};
 
@@ -204,8 +200,7 @@ impl Publisher {
         loop {
             while let Some(leaving) = self.outbox.next(Instant::now()) {
                 let (topic, payload) = (leaving.topic, leaving.payload);
-                let handed =
-                    client.try_publish(topic, QoS::AtLeastOnce, leaving.retain, payload);
+                let handed = client.try_publish(topic, QoS::AtLeastOnce, leaving.retain, payload);
                 if let Err(error) = handed {
                     return Ended::Lost(format!("rumqttc takes no publish: {error}"));
                 }

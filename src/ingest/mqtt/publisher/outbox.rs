@@ -508,8 +508,7 @@ impl Pages {
             .states
             .get(topic)
             .map(|known| topic.len() + known.payload.len());
-        let state_bytes =
-            self.state_bytes - known_bytes.unwrap_or(0) + topic.len() + payload.len();
+        let state_bytes = self.state_bytes - known_bytes.unwrap_or(0) + topic.len() + payload.len();
         let one_more = usize::from(known_bytes.is_none());
         if self.states.len() + one_more > STATES || state_bytes > STATE_BYTES {
             return Err(Refusal::TooManyStates {
