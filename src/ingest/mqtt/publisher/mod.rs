@@ -50,6 +50,7 @@ struct Pace {
     first_pause: Duration,
     longest_pause: Duration,
     answer_limit: Duration,
+    farewell_limit: Duration,
 }
 
 /// How a connection ended.
@@ -84,6 +85,7 @@ impl Publisher {
                 first_pause: BACKOFF_MIN,
                 longest_pause: BACKOFF_MAX,
                 answer_limit: ANSWER_LIMIT,
+                farewell_limit: FAREWELL_LIMIT,
             },
             broker,
         }
@@ -220,7 +222,7 @@ impl Publisher {
                         return Ended::Stopped;
                     }
                     self.outbox.close(&self.availability, OFFLINE);
-                    stop_by = Some(Instant::now() + FAREWELL_LIMIT);
+                    stop_by = Some(Instant::now() + self.pace.farewell_limit);
                 }
                 () = self.outbox.woken() => {}
                 () = until(deadline) => {

@@ -24,6 +24,7 @@ const BRISK: Pace = Pace {
     first_pause: Duration::from_millis(1),
     longest_pause: Duration::from_millis(5),
     answer_limit: PATIENCE,
+    farewell_limit: PATIENCE,
 };
 
 fn at(address: SocketAddr) -> Broker {

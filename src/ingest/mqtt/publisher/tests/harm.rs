@@ -1,5 +1,7 @@
 //! Lost connections, and answers that come late, out of order or never.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -106,28 +108,40 @@ async fn answers_late_and_out_of_order_reach_those_who_wait_for_them() {
     running.settled().await;
     broker.swallow_pubacks(true);
     // Packet id 1 was our being online.
-    let mut sendings = Vec::new();
-    for (number, payload) in ["2", "3", "4"].into_iter().enumerate() {
-        sendings.push(running.send(payload, PATIENCE));
-        until("the broker has it", || heard.alerts().len() == number + 1).await;
+    let mut waiting = BTreeMap::new();
+    for packet_id in 2..=5 {
+        let sending = running.send(&packet_id.to_string(), PATIENCE);
+        waiting.insert(packet_id, sending);
+        until("the broker has it", || {
+            heard.alerts().len() == waiting.len()
+        })
+        .await;
     }
-    assert_eq!(heard.alerts(), ["2", "3", "4"]);
-    for answered in [2, 0, 1] {
-        for sending in &mut sendings {
-            assert_eq!(sending.try_answer(), None, "nobody else has an answer");
-        }
-        broker.ack(answered as u16 + 2);
+    assert_eq!(heard.alerts(), ["2", "3", "4", "5"]);
+    for packet_id in [4, 2, 3] {
+        let mut sending = waiting.remove(&packet_id).unwrap();
+        assert_eq!(
+            sending.try_answer(),
+            None,
+            "nobody is answered before his turn"
+        );
+        broker.ack(packet_id);
         let mut answer = None;
-        until("the right one is answered", || {
-            answer = sendings[answered].try_answer();
+        until("it is answered", || {
+            answer = sending.try_answer();
             answer.is_some()
         })
         .await;
         assert!(answer.unwrap().is_ok());
-        sendings[answered] = running.send("filler", PATIENCE);
-        until("the filler is there", || running.outbox.counts().1 == 3).await;
     }
-    drop(running);
+    let mut dropped = waiting.remove(&5).unwrap();
+    assert_eq!(dropped.try_answer(), None);
+    broker.cut();
+    let answer = dropped.answer().await;
+    assert!(
+        matches!(answer, Err(DeliveryError::Lost { .. })),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -165,26 +179,31 @@ async fn one_answer_that_never_comes_does_not_stop_the_others_for_ever() {
     let sending = running.send("never answered", PATIENCE);
     until("the broker has it", || heard.alerts().len() == 1).await;
     // Id 2 is taken; all others go round until it is its turn again.
-    let first = usize::from(PACKET_IDS) - 2;
-    for number in 0..first {
-        let payload = format!("{number}");
-        running
-            .outlet
-            .publish("nightjar/home/event/x", payload, false)
-            .unwrap();
-        until("the broker has it", || {
-            heard.on("nightjar/home/event/x").len() == number + 1
+    let others: Vec<u16> = (3..=PACKET_IDS).chain([1]).collect();
+    let mut sent = 0;
+    for batch in others.chunks(WINDOW - 1) {
+        for packet_id in batch {
+            let payload = packet_id.to_string();
+            let queued = running
+                .outlet
+                .publish("nightjar/home/event/x", payload, false);
+            queued.unwrap();
+        }
+        sent += batch.len();
+        until("the broker has them", || {
+            heard.on("nightjar/home/event/x").len() == sent
         })
         .await;
-        broker.ack(number as u16 + 3);
+        for packet_id in batch {
+            broker.ack(*packet_id);
+        }
+        until("they are answered", || running.outbox.counts().1 == 1).await;
     }
     assert_eq!(broker.connections(), 1);
-    for _ in 0..2 {
-        running
-            .outlet
-            .publish("nightjar/home/event/x", "again", false)
-            .unwrap();
-    }
+    let queued = running
+        .outlet
+        .publish("nightjar/home/event/x", "again", false);
+    queued.unwrap();
     let answer = sending.answer().await;
     let Err(DeliveryError::Lost { reason }) = answer else {
         panic!("{answer:?}");
@@ -304,7 +323,12 @@ async fn an_orderly_stop_sends_what_waits_and_says_so_once() {
 async fn a_stop_that_the_broker_does_not_confirm_is_bounded_and_the_will_says_it() {
     let mut broker = small().await;
     let heard = broker.listen().await;
-    let mut running = run(broker.address, BRISK);
+    let farewell_limit = Duration::from_millis(300);
+    let curt = Pace {
+        farewell_limit,
+        ..BRISK
+    };
+    let mut running = run(broker.address, curt);
     running.settled().await;
     broker.swallow_pubacks(true);
     let sending = running.send("no answer", PATIENCE);
@@ -314,7 +338,7 @@ async fn a_stop_that_the_broker_does_not_confirm_is_bounded_and_the_will_says_it
     tokio::time::timeout(PATIENCE, running.tasks.join_next())
         .await
         .unwrap();
-    assert!(began.elapsed() >= FAREWELL_LIMIT);
+    assert!(began.elapsed() >= farewell_limit);
     let answer = sending.answer().await;
     assert!(
         matches!(answer, Err(DeliveryError::Lost { .. })),
@@ -343,4 +367,65 @@ async fn without_a_broker_it_says_so_and_stops_at_once() {
     tokio::time::timeout(PATIENCE, running.tasks.join_next())
         .await
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_closed_at_once_ask_whether_the_client_id_is_in_use() {
+    let broker = small().await;
+    let running = run(broker.address, BRISK);
+    let mut reasons = Vec::new();
+    for _ in 0..TAKEOVER_CLOSES {
+        broker.swallow_pubacks(false);
+        running.settled().await;
+        broker.swallow_pubacks(true);
+        let sending = running.send("x", PATIENCE);
+        until("it is on its way", || running.outbox.counts().1 == 1).await;
+        broker.cut();
+        match sending.answer().await {
+            Err(DeliveryError::Lost { reason }) => reasons.push(reason),
+            other => panic!("{other:?}"),
+        }
+    }
+    let (last, others) = reasons.split_last().unwrap();
+    assert!(last.contains("in use?"), "{last}");
+    assert!(others.iter().all(|reason| !reason.contains("in use?")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn connecting_again_backs_off_up_to_half_a_minute() {
+    let address = {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        port.local_addr().unwrap()
+    };
+    let (publisher, telemetry) = publisher(
+        address,
+        Pace {
+            first_pause: BACKOFF_MIN,
+            longest_pause: BACKOFF_MAX,
+            ..BRISK
+        },
+    );
+    let outlet = publisher.outlet();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(publisher.run(CancellationToken::new()));
+    // Each failure drops what waits, and so shows when it was.
+    let mut failures = Vec::new();
+    for failed in 1..=12 {
+        outlet.publish("t", "x", false).unwrap();
+        until("the attempt fails", || {
+            telemetry.publish_dropped.get() == failed
+        })
+        .await;
+        failures.push(tokio::time::Instant::now());
+    }
+    let mut pause = BACKOFF_MIN;
+    for pair in failures.windows(2) {
+        let waited = pair[1] - pair[0];
+        let most = pause.mul_f64(1.5) + Duration::from_millis(100);
+        assert!(
+            pause <= waited + Duration::from_millis(4) && waited <= most,
+            "{waited:?} after a pause of {pause:?}"
+        );
+        pause = (pause * 2).min(BACKOFF_MAX);
+    }
 }
