@@ -375,12 +375,15 @@ async fn connections_closed_at_once_ask_whether_the_client_id_is_in_use() {
     let running = run(broker.address, BRISK);
     let mut reasons = Vec::new();
     for _ in 0..TAKEOVER_CLOSES {
-        broker.swallow_pubacks(false);
         running.settled().await;
         broker.swallow_pubacks(true);
         let sending = running.send("x", PATIENCE);
         until("it is on its way", || running.outbox.counts().1 == 1).await;
-        broker.cut();
+        // In one go: the next connection comes at once, and is to be answered.
+        broker.faults.change(CLIENT, |faults| {
+            faults.swallow_pubacks = false;
+            faults.cut_after_bytes = Some(0);
+        });
         match sending.answer().await {
             Err(DeliveryError::Lost { reason }) => reasons.push(reason),
             other => panic!("{other:?}"),
