@@ -7,10 +7,14 @@
 //!
 //! The task that polls only polls. [`link`] is the seam to the MQTT client, [`acks`] the book of
 //! what is stored and not yet acknowledged.
+//!
+//! What we say ourselves goes by another connection: [`publisher`], in the words of [`announce`].
 
 pub mod acks;
+pub mod announce;
 pub mod link;
 pub mod publish;
+pub mod publisher;
 mod rumqtt;
 
 use std::sync::{Arc, Mutex, PoisonError};
