@@ -18,6 +18,7 @@ pub mod read_model;
 pub mod writer;
 
 pub mod broker;
+pub mod delivery;
 pub mod ingest;
 
 pub mod config;

@@ -17,7 +17,6 @@ mod origin;
 mod render;
 mod retention;
 mod schema;
-mod secret;
 mod sections;
 mod suggestion;
 #[cfg(test)]
@@ -27,13 +26,13 @@ mod tree;
 pub mod units;
 mod validate;
 
+pub use crate::base::secret::{REDACTED, Secret};
 pub use clip_names::{PathPattern, PatternError};
 pub use load::{Loaded, Override, SYSTEM_DIR, Sources, load};
 pub use origin::{ConfigError, Origin, Problem};
 pub use render::{InitOptions, init_toml, render};
 pub use retention::{DiskLimits, Policy, Retention};
 pub use schema::{ENVIRONMENT_PREFIX, REFERENCE, schema};
-pub use secret::{REDACTED, Secret};
 pub use sections::{
     Config, Durability, Filters, Log, LogFormat, LogLevel, Mqtt, Recordings, Site, Storage, Vault,
 };

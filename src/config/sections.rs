@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::clip_names::PathPattern;
 use super::retention::Retention;
-use super::secret::Secret;
 use super::time_zone::Zone;
 use super::units::{Duration, Size};
 use crate::base::clock::UnixNanos;
+use crate::base::secret::Secret;
 use crate::storage::sqlite;
 
 /// Everything that can be configured.

@@ -3,9 +3,9 @@
 use std::ops::RangeInclusive;
 
 use super::retention;
-use super::secret::Secret;
 use super::sections::{Config, Filters, Mqtt, Recordings};
 use super::units::{Duration, Size};
+use crate::base::secret::Secret;
 
 /// A key and what is wrong with it.
 pub(super) type Complaint = (&'static str, String);

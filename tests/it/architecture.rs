@@ -18,6 +18,7 @@ const ROWS: &[(&str, u8)] = &[
     ("ingest", 4),
     ("store", 4),
     ("broker", 4),
+    ("delivery", 4),
     ("http", 5),
     ("config", 6),
     ("app", 7),
