@@ -187,7 +187,7 @@ fn the_token_is_signed_for_this_service_and_for_less_than_a_day() {
 
 #[test]
 fn every_send_has_a_salt_and_a_key_of_its_own() {
-    let (_, requests) = serve(vec![status(201, ""), status(201, "")], |at| {
+    let ((), requests) = serve(vec![status(201, ""), status(201, "")], |at| {
         let subscription = subscription(&format!("http://{at}/"));
         for first in [1, 99] {
             send(
