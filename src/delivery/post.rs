@@ -61,8 +61,11 @@ impl Address {
         if authority.as_str().contains('@') {
             return Err(BadAddress::Credentials);
         }
-        let port_is_fit =
-            authority.port().is_none() || authority.port_u16().is_some_and(|port| port > 0);
+        let port = authority.as_str().strip_prefix(authority.host());
+        let port_is_fit = port.is_some_and(|port| {
+            let number = port.strip_prefix(':').and_then(|text| text.parse().ok());
+            port.is_empty() || number.is_some_and(|number: u16| number > 0)
+        });
         if authority.host().is_empty() || !port_is_fit {
             return Err(BadAddress::Unreadable);
         }
