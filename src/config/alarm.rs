@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::secret::Secret;
 use super::units::Duration;
 use super::validate::{Complaint, range};
+use crate::base::secret::Secret;
 use crate::reactor::alarm::{Delays, Settings, Zone};
 use crate::reactor::pin::PinHash;
 

@@ -21,7 +21,6 @@ mod render;
 mod retention;
 mod rules;
 mod schema;
-mod secret;
 mod sections;
 mod suggestion;
 #[cfg(test)]
@@ -31,6 +30,7 @@ mod tree;
 pub mod units;
 mod validate;
 
+pub use crate::base::secret::{REDACTED, Secret};
 pub use alarm::{Alarm, EntryDelay, ExitDelay};
 pub use alerts::{Age, Alerts, Profile, Recipient};
 pub use clip_names::{PathPattern, PatternError};
@@ -40,7 +40,6 @@ pub use render::{InitOptions, init_toml, render};
 pub use retention::{DiskLimits, Policy, Retention};
 pub use rules::Rule;
 pub use schema::{ENVIRONMENT_PREFIX, REFERENCE, schema};
-pub use secret::{REDACTED, Secret};
 pub use sections::{
     Config, Durability, Filters, Log, LogFormat, LogLevel, Mqtt, Recordings, Site, Storage, Vault,
 };

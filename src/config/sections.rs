@@ -13,10 +13,10 @@ use super::alerts::Alerts;
 use super::clip_names::PathPattern;
 use super::retention::Retention;
 use super::rules::Rule;
-use super::secret::Secret;
 use super::time_zone::Zone;
 use super::units::{Duration, Size};
 use crate::base::clock::UnixNanos;
+use crate::base::secret::Secret;
 use crate::storage::sqlite;
 
 /// Everything that can be configured.

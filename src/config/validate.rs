@@ -2,10 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use super::secret::Secret;
 use super::sections::{Config, Filters, Mqtt, Recordings};
 use super::units::{Duration, Size};
 use super::{alarm, alerts, retention, rules};
+use crate::base::secret::Secret;
 
 /// A key and what is wrong with it.
 pub(super) type Complaint = (&'static str, String);
