@@ -14,6 +14,7 @@ pub mod when;
 
 mod setup;
 
+pub mod alarm;
 pub mod check;
 pub mod completions;
 pub mod config;
@@ -60,6 +61,7 @@ Examples:
   nightjar replay night.jsonl              feed a fixture stream
   nightjar publish TOPIC PAYLOAD           one message
   nightjar recordings list                 what was recorded, and whether it is sealed
+  nightjar arm away                        and disarm; `nightjar alarm` says what it does
   nightjar vault unseal clip.vge           open a recording
   nightjar config show --origin            what is set, and where
   nightjar completions bash                for the shell";
@@ -125,6 +127,12 @@ pub enum Verb {
     Publish(publish::Args),
     /// List, show, play, keep and delete recordings
     Recordings(recordings::Args),
+    /// Arm the alarm
+    Arm(alarm::ArmArgs),
+    /// Disarm the alarm
+    Disarm(alarm::DisarmArgs),
+    /// What the alarm does, and what it did
+    Alarm(alarm::Args),
     /// Keys, and single files sealed and unsealed by hand
     Vault(vault::Args),
     /// What is configured, and where it comes from
@@ -245,6 +253,9 @@ fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> {
         Verb::Replay(args) => replay::run(args, context),
         Verb::Publish(args) => publish::run(args, context),
         Verb::Recordings(args) => recordings::run(args, context),
+        Verb::Arm(args) => alarm::arm(args, context),
+        Verb::Disarm(args) => alarm::disarm(args, context),
+        Verb::Alarm(args) => alarm::run(args, context),
         Verb::Vault(args) => vault::run(args, context),
         Verb::Config(args) => config::run(args, context),
         Verb::Completions(args) => completions::run(args, context),

@@ -18,14 +18,14 @@ use crate::reactor::rules::{self, Condition, Logic};
 pub struct Rule {
     /// Its id, unique.
     pub id: String,
-    /// When it fires: {type = "arm_state", state = "ARMED_AWAY"}, {type = "sensor_event", sensor,
-    /// event}, {type = "camera_motion", camera}, {type = "time_window", window = "23:00-06:00"}.
+    /// When it fires: `{type = "arm_state", state = "ARMED_AWAY"}`, `{type = "sensor_event", sensor,
+    /// event}`, `{type = "camera_motion", camera}`, `{type = "time_window", window = "23:00-06:00"}`.
     #[schemars(with = "Vec<serde_json::Value>")]
     pub conditions: Vec<Condition>,
     /// "AND": all of them, "OR": one.
     pub logic: Logic,
-    /// What it does: "`alert_all`", "`push_and_record`", "`record_all_cameras`", or {type = "publish",
-    /// topic, payload}.
+    /// What it does: `"alert_all"`, `"push_and_record"`, `"record_all_cameras"`, or `{type = "publish",
+    /// topic, payload}`.
     #[serde(deserialize_with = "actions")]
     #[schemars(with = "Vec<serde_json::Value>")]
     pub actions: Vec<Action>,

@@ -15,6 +15,8 @@
 pub mod alarm;
 pub mod alerts;
 mod arming;
+#[cfg(test)]
+pub(crate) mod bench;
 pub mod household;
 pub mod pin;
 pub mod rules;
