@@ -317,6 +317,7 @@ fn sealed() -> NewEvent {
     )
 }
 
+mod alarm;
 mod checks;
 mod keys;
 mod reading;
