@@ -3,21 +3,24 @@
 //! Edges only: a state that is merely told again, and a retained snapshot, make no row. A late
 //! message does, at its own time, and leaves the known present alone.
 
+mod classification;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 use super::view::columns;
 use super::{Projection, View, table};
-use crate::event::animal::{Location, Threat};
-use crate::event::camera::Detection;
-use crate::event::reading::Reading;
 use crate::event::sentence::sentence;
-use crate::event::{Envelope, Event, Kind};
+use crate::event::{Envelope, Kind};
 use crate::storage::{Session, StorageError, first};
 use crate::values;
+use classification::{Circumstances, Severity};
 
 pub(super) const PROJECTION: Projection = Projection {
     name: "events",
-    version: 1,
+    version: 2,
     tables: &[
         table!("events" by "position"),
         table!("event_edges" by "stream, state_key"),
@@ -43,158 +46,120 @@ pub(super) const PROJECTION: Projection = Projection {
     fold,
 };
 
-/// Severity on the scale 0–6, with vigilar's four words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Severity {
-    Info = 1,
-    Warning = 3,
-    Alert = 4,
-    Critical = 5,
-}
-
-/// What an event means to people.
-struct Moment<'a> {
-    /// Its row, unless the change is silent.
-    row: Option<(&'static str, Severity)>,
-    /// The state that it is the edge of: key and new value. None: every one is a moment.
-    edge: Option<(&'a str, &'a str)>,
-}
-
-/// Sensor states: key, value, type, severity. `detected` is a pulse without an end, so that each
-/// one counts; on/off and open/closed are states with edges.
-const SENSOR_RULES: &[(&str, &str, &str, Severity)] = &[
-    ("contact", "open", "CONTACT_OPEN", Severity::Info),
-    ("contact", "closed", "CONTACT_CLOSED", Severity::Info),
-    ("motion", "on", "MOTION_START", Severity::Info),
-    ("motion", "off", "MOTION_END", Severity::Info),
-    ("motion", "detected", "MOTION_START", Severity::Info),
-    ("leak", "on", "LEAK_DETECTED", Severity::Critical),
-    ("leak", "off", "LEAK_CLEARED", Severity::Info),
-    ("smoke", "on", "SMOKE_DETECTED", Severity::Critical),
-    ("smoke", "off", "SMOKE_CLEARED", Severity::Info),
-    ("tamper", "on", "TAMPER", Severity::Alert),
-    ("tamper", "off", "TAMPER_CLEARED", Severity::Info),
-    ("tamper", "detected", "TAMPER", Severity::Alert),
-    ("vibration", "on", "VIBRATION", Severity::Warning),
-    ("vibration", "off", "VIBRATION_END", Severity::Info),
-    ("vibration", "detected", "VIBRATION", Severity::Warning),
-];
-
-fn classify(event: &Envelope) -> Option<Moment<'_>> {
-    let moment = |kind, severity| {
-        Some(Moment {
-            row: Some((kind, severity)),
-            edge: None,
-        })
-    };
-    let power = |row, value| {
-        Some(Moment {
-            row,
-            edge: Some(("power", value)),
-        })
-    };
-    match &event.event {
-        Event::SensorReported(reading) => {
-            let value = match &reading.value {
-                Reading::Flag(true) => "on",
-                Reading::Flag(false) => "off",
-                Reading::Word(word) => word.as_str(),
-                Reading::Number(_) => return None,
-            };
-            let rule = SENSOR_RULES
-                .iter()
-                .find(|rule| rule.0 == reading.key && rule.1 == value)?;
-            Some(Moment {
-                row: Some((rule.2, rule.3)),
-                edge: (value != "detected").then_some((rule.0, rule.1)),
-            })
-        }
-        Event::CameraMotionStarted(motion) => match motion.detection {
-            Some(Detection::Person) => moment("PERSON_DETECTED", Severity::Info),
-            Some(Detection::Vehicle) => moment("VEHICLE_DETECTED", Severity::Info),
-            None => moment("MOTION_START", Severity::Info),
-        },
-        Event::CameraMotionEnded(_) => moment("MOTION_END", Severity::Info),
-        Event::CameraFailed(_) => moment("CAMERA_ERROR", Severity::Warning),
-        Event::PetSighted(sighting) => match (&sighting.pet_id, sighting.location) {
-            (None, _) => moment("UNKNOWN_ANIMAL", Severity::Warning),
-            (Some(_), Some(Location::Exterior | Location::Transition)) => {
-                moment("PET_ESCAPE", Severity::Alert)
-            }
-            (Some(_), _) => moment("PET_DETECTED", Severity::Info),
-        },
-        Event::WildlifeSighted(sighting) => match sighting.threat {
-            Threat::Predator => moment("WILDLIFE_PREDATOR", Severity::Alert),
-            Threat::Nuisance => moment("WILDLIFE_NUISANCE", Severity::Warning),
-            Threat::Passive => moment("WILDLIFE_PASSIVE", Severity::Info),
-        },
-        Event::PackageDetected(_) => moment("PACKAGE_DETECTED", Severity::Info),
-        Event::PackageCollected(_) => moment("PACKAGE_COLLECTED", Severity::Info),
-        Event::FaceSeen(face) if face.profile_id.is_some() => moment("FACE_KNOWN", Severity::Info),
-        Event::FaceSeen(_) => moment("FACE_UNKNOWN", Severity::Warning),
-        Event::UpsPowerLost(_) => power(Some(("UPS_POWER_LOST", Severity::Alert)), "lost"),
-        Event::UpsPowerRestored(_) => power(Some(("UPS_POWER_RESTORED", Severity::Info)), "mains"),
-        Event::UpsBatteryLow(_) => power(Some(("UPS_BATTERY_LOW", Severity::Alert)), "low"),
-        Event::UpsBatteryCritical(_) => power(
-            Some(("UPS_BATTERY_CRITICAL", Severity::Critical)),
-            "critical",
-        ),
-        Event::PresenceReported(presence) => Some(Moment {
-            row: Some(("PRESENCE_CHANGED", Severity::Info)),
-            edge: Some(("presence", &presence.state)),
-        }),
-        Event::ArmRequested(_) => moment("ARM_REQUESTED", Severity::Info),
-        _ => None,
-    }
-}
-
 fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageError> {
-    let mut edges: BTreeMap<(&str, &str), Edge> = BTreeMap::new();
+    let mut memory = Memory::default();
     for event in batch {
-        let Some(moment) = classify(event) else {
-            continue;
-        };
-        if let Some((key, value)) = moment.edge {
-            let at = event.occurred_at;
-            let edge = match edges.entry((&event.stream.text, key)) {
-                std::collections::btree_map::Entry::Occupied(edge) => edge.into_mut(),
-                std::collections::btree_map::Entry::Vacant(empty) => {
-                    let known = stored_edge(session, &event.stream.text, key)?;
-                    empty.insert(known)
-                }
-            };
-            let late = edge
-                .known
-                .as_ref()
-                .is_some_and(|(_, known_at)| at < *known_at);
-            if !late {
-                let news = edge.known.as_ref().is_none_or(|(known, _)| known != value);
-                edge.known = Some((value.to_owned(), at));
-                edge.changed = true;
-                if !news {
-                    continue;
-                }
+        let circumstances = memory.circumstances(session, event)?;
+        let mut row: Option<(&str, Severity)> = None;
+        for rule in classification::fitting(event, &circumstances) {
+            if !memory.is_news(session, event, &rule.edge)? {
+                continue;
+            }
+            let severity = rule.severity(&circumstances);
+            if let Some(name) = rule.name
+                && row.is_none_or(|(_, known)| severity > known)
+            {
+                row = Some((name, severity));
             }
         }
-        if let Some((kind, severity)) = moment.row.filter(|_| !event.is_snapshot()) {
-            insert(session, event, kind, severity)?;
+        if let Some((name, severity)) = row.filter(|_| !event.is_snapshot()) {
+            insert(session, event, name, severity)?;
         }
     }
-    for ((stream, key), edge) in &edges {
-        if let (true, Some((value, at))) = (edge.changed, &edge.known) {
-            session.write(
-                "INSERT INTO event_edges (stream, state_key, value, at) VALUES (?1, ?2, ?3, ?4) \
-                 ON CONFLICT (stream, state_key) DO UPDATE SET value = excluded.value, at = excluded.at",
-                values![*stream, *key, value, *at],
-            )?;
-        }
-    }
-    Ok(())
+    memory.store(session)
 }
 
+/// The stream and the key under which the arm state is remembered.
+const ARM: (&str, &str) = ("house/arm", "state");
+
+/// What earlier events said, as far as it bears on this batch.
+#[derive(Default)]
+struct Memory {
+    edges: BTreeMap<(Arc<str>, Cow<'static, str>), Edge>,
+}
+
+/// A state as it is known: value and time.
 struct Edge {
     known: Option<(String, i64)>,
     changed: bool,
+}
+
+impl Memory {
+    /// What else counts for this event. Only asked for where a rule looks at it, since each answer
+    /// costs a read per batch.
+    fn circumstances(
+        &mut self,
+        session: &mut dyn Session,
+        event: &Envelope,
+    ) -> Result<Circumstances, StorageError> {
+        let armed = match event.kind() {
+            Kind::CameraMotionStarted => {
+                let state = self.edge(session, &Arc::from(ARM.0), Cow::Borrowed(ARM.1))?;
+                let known = state.known.as_ref();
+                known.is_some_and(|(state, _)| classification::is_armed(state))
+            }
+            _ => false,
+        };
+        Ok(Circumstances {
+            armed,
+            camera_location: None,
+        })
+    }
+
+    fn edge(
+        &mut self,
+        session: &mut dyn Session,
+        stream: &Arc<str>,
+        key: Cow<'static, str>,
+    ) -> Result<&mut Edge, StorageError> {
+        match self.edges.entry((Arc::clone(stream), key)) {
+            Entry::Occupied(edge) => Ok(edge.into_mut()),
+            Entry::Vacant(empty) => {
+                let (stream, key) = empty.key();
+                let known = stored_edge(session, stream, key)?;
+                Ok(empty.insert(known))
+            }
+        }
+    }
+
+    /// Whether an edge is more than a repeat; remembers the new value.
+    fn is_news(
+        &mut self,
+        session: &mut dyn Session,
+        event: &Envelope,
+        edge: &classification::Edge,
+    ) -> Result<bool, StorageError> {
+        let Some(key) = edge.key() else {
+            return Ok(true);
+        };
+        let (value, at) = (edge.value(event), event.occurred_at);
+        let (first, twice) = match edge {
+            classification::Edge::To { first, twice, .. } => (*first, *twice),
+            _ => (true, false),
+        };
+        let state = self.edge(session, &event.stream.text, Cow::Borrowed(key))?;
+        let repeat = state.known.as_ref().map(|(known, _)| known == value);
+        // A late message is a moment of its own time, and leaves the present alone.
+        if state.known.as_ref().is_some_and(|(_, known)| at < *known) {
+            return Ok(!(twice && repeat == Some(true)));
+        }
+        state.known = Some((value.to_owned(), at));
+        state.changed = true;
+        Ok(repeat.map_or(first, |repeat| !repeat))
+    }
+
+    fn store(&self, session: &mut dyn Session) -> Result<(), StorageError> {
+        for ((stream, key), edge) in &self.edges {
+            if let (true, Some((value, at))) = (edge.changed, &edge.known) {
+                session.write(
+                    "INSERT INTO event_edges (stream, state_key, value, at) VALUES (?1, ?2, ?3, ?4) \
+                     ON CONFLICT (stream, state_key) DO UPDATE SET value = excluded.value, at = excluded.at",
+                    values![&**stream, &**key, value, *at],
+                )?;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn stored_edge(session: &mut dyn Session, stream: &str, key: &str) -> Result<Edge, StorageError> {
@@ -249,3 +214,29 @@ pub(super) const VIEWS: &[View] = &[View {
           message, position FROM events WHERE timestamp_ns >= ?1 AND timestamp_ns < ?2 \
           ORDER BY timestamp_ns DESC, position DESC LIMIT ?3",
 }];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_is_about_a_kind_that_is_folded_and_has_a_name_unless_quiet() {
+        for rule in classification::RULES {
+            assert!(PROJECTION.takes(rule.kind), "{}", rule.kind.name());
+            assert_ne!(rule.name, Some(""), "{rule:?}");
+        }
+    }
+
+    #[test]
+    fn the_house_is_armed_in_every_state_but_two() {
+        for (state, armed) in [
+            ("DISARMED", false),
+            ("EXIT_DELAY", false),
+            ("ARMED_HOME", true),
+            ("ENTRY_DELAY", true),
+            ("TRIGGERED", true),
+        ] {
+            assert_eq!(classification::is_armed(state), armed, "{state}");
+        }
+    }
+}
