@@ -135,6 +135,50 @@ impl ArmMode {
             Self::ArmedNight => "ARMED_NIGHT",
         }
     }
+
+    /// The mode with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [
+            Self::Disarmed,
+            Self::ArmedHome,
+            Self::ArmedAway,
+            Self::ArmedNight,
+        ]
+        .into_iter()
+        .find(|mode| mode.name() == name)
+    }
+}
+
+/// What is known of the PIN that came with a request. The PIN itself is gone when this is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum PinVerdict {
+    /// None came.
+    Absent,
+    /// It is the right one.
+    Correct,
+    /// It is another one.
+    Wrong,
+    /// It was not looked at: too many wrong ones came before.
+    Locked,
+    /// There is no PIN to compare it with.
+    Unconfigured,
+    /// None is needed: the request came from the box itself, where no PIN is configured.
+    Trusted,
+}
+
+impl PinVerdict {
+    /// As stored.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Absent => "ABSENT",
+            Self::Correct => "CORRECT",
+            Self::Wrong => "WRONG",
+            Self::Locked => "LOCKED",
+            Self::Unconfigured => "UNCONFIGURED",
+            Self::Trusted => "TRUSTED",
+        }
+    }
 }
 
 /// Somebody asked for a mode. What they typed as a PIN was taken out before this value was made.
@@ -144,6 +188,9 @@ pub struct ArmRequested {
     pub mode: ArmMode,
     /// Whether a PIN came with it.
     pub pin_given: bool,
+    /// What became of the PIN where it was verified; none from a program that did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<PinVerdict>,
     /// Who or what asked; `unknown` when the message does not say.
     pub triggered_by: String,
     /// The rest.

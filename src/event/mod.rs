@@ -3,17 +3,21 @@
 //! [`catalog`] is the table of kinds; the payload structs stand in one file per subject;
 //! [`envelope`] is what the event log adds around a payload; [`sentence`] says an event in words.
 
+pub mod alarm;
 pub mod animal;
 pub mod camera;
 pub mod catalog;
 pub mod envelope;
 pub mod house;
+pub mod liveness;
 pub mod message;
 pub mod reading;
 pub mod recording;
+pub mod registry;
 pub mod sensor;
 pub mod sentence;
 pub mod system;
+pub mod timelapse;
 pub mod upcast;
 pub mod vault;
 

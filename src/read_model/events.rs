@@ -3,20 +3,22 @@
 //! Edges only: a state that is merely told again, and a retained snapshot, make no row. A late
 //! message does, at its own time, and leaves the known present alone.
 
-mod classification;
+pub mod classification;
+mod memory;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::sync::Arc;
 
 use super::view::columns;
 use super::{Projection, View, table};
-use crate::event::sentence::sentence;
-use crate::event::{Envelope, Kind};
-use crate::storage::{Session, StorageError, first};
+use crate::event::liveness::EventAcknowledged;
+use crate::event::sentence::label;
+use crate::event::{Envelope, Event, Kind};
+use crate::storage::{Session, StorageError};
 use crate::values;
-use classification::{Circumstances, Severity};
+use classification::Severity;
+use memory::{Change, Memory};
+
+pub use memory::configured;
 
 pub(super) const PROJECTION: Projection = Projection {
     name: "events",
@@ -24,6 +26,8 @@ pub(super) const PROJECTION: Projection = Projection {
     tables: &[
         table!("events" by "position"),
         table!("event_edges" by "stream, state_key"),
+        table!("event_subjects" by "stream"),
+        table!("classification_rules" by "ordinal"),
     ],
     kinds: Some(&[
         Kind::SensorReported,
@@ -42,144 +46,196 @@ pub(super) const PROJECTION: Projection = Projection {
         Kind::UpsBatteryCritical,
         Kind::PresenceReported,
         Kind::ArmRequested,
+        Kind::ArmStateChanged,
+        Kind::ArmRefused,
+        Kind::RuleFired,
+        Kind::EventAcknowledged,
+        Kind::ClassificationConfigured,
+        Kind::CameraRegistered,
+        Kind::SensorRegistered,
+        Kind::SensorWentSilent,
+        Kind::SensorReturned,
+        Kind::CameraWentSilent,
+        Kind::CameraReturned,
     ]),
     fold,
 };
 
+/// What an event is called, how grave it is, and what is said of it if not the usual sentence.
+struct Moment {
+    name: Cow<'static, str>,
+    severity: i64,
+    message: Option<String>,
+}
+
 fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageError> {
     let mut memory = Memory::default();
-    for event in batch {
-        let circumstances = memory.circumstances(session, event)?;
-        let mut row: Option<(&str, Severity)> = None;
-        for rule in classification::fitting(event, &circumstances) {
-            if !memory.is_news(session, event, &rule.edge)? {
-                continue;
-            }
-            let severity = rule.severity(&circumstances);
-            if let Some(name) = rule.name
-                && row.is_none_or(|(_, known)| severity > known)
-            {
-                row = Some((name, severity));
-            }
+    // Only what is listed: else it would count whether it came in a batch with what is.
+    for event in batch.iter().filter(|event| PROJECTION.takes(event.kind())) {
+        memory.learn(session, event)?;
+        if let Event::EventAcknowledged(seen) = &event.event {
+            acknowledge(session, event, seen)?;
         }
-        if let Some((name, severity)) = row.filter(|_| !event.is_snapshot()) {
-            insert(session, event, name, severity)?;
+        let built_in = built_in(session, &mut memory, event)?;
+        let moment = match configured_moment(session, &mut memory, event)? {
+            Some(own) => own,
+            None => built_in,
+        };
+        if let Some(moment) = moment.filter(|_| !event.is_snapshot()) {
+            let message = match &moment.message {
+                Some(message) => message.clone(),
+                None => memory.sentence(session, event)?,
+            };
+            insert(session, event, &moment, &message)?;
         }
     }
     memory.store(session)
 }
 
-/// The stream and the key under which the arm state is remembered.
-const ARM: (&str, &str) = ("house/arm", "state");
-
-/// What earlier events said, as far as it bears on this batch.
-#[derive(Default)]
-struct Memory {
-    edges: BTreeMap<(Arc<str>, Cow<'static, str>), Edge>,
-}
-
-/// A state as it is known: value and time.
-struct Edge {
-    known: Option<(String, i64)>,
-    changed: bool,
-}
-
-impl Memory {
-    /// What else counts for this event. Only asked for where a rule looks at it, since each answer
-    /// costs a read per batch.
-    fn circumstances(
-        &mut self,
-        session: &mut dyn Session,
-        event: &Envelope,
-    ) -> Result<Circumstances, StorageError> {
-        let armed = match event.kind() {
-            Kind::CameraMotionStarted => {
-                let state = self.edge(session, &Arc::from(ARM.0), Cow::Borrowed(ARM.1))?;
-                let known = state.known.as_ref();
-                known.is_some_and(|(state, _)| classification::is_armed(state))
+/// What the built-in rules make of an event; the states are kept even where a rule of the household
+/// goes before them.
+fn built_in(
+    session: &mut dyn Session,
+    memory: &mut Memory,
+    event: &Envelope,
+) -> Result<Option<Moment>, StorageError> {
+    let circumstances = memory.circumstances(session, event)?;
+    let mut gravest: Option<(&'static str, Severity)> = None;
+    for rule in classification::fitting(event, &circumstances) {
+        let news = match rule.edge.key() {
+            None => true,
+            Some(key) => {
+                let change = Change {
+                    key: Cow::Borrowed(key),
+                    value: rule.edge.value(event),
+                    first: rule.edge.is_news_at_first(),
+                    twice: rule.edge.is_told_twice(),
+                };
+                memory.is_news(session, event, change)?
             }
-            _ => false,
         };
-        Ok(Circumstances {
-            armed,
-            camera_location: None,
-        })
+        let severity = rule.severity(&circumstances);
+        if let Some(name) = rule.name
+            && news
+            && gravest.is_none_or(|(_, known)| severity >= known)
+        {
+            gravest = Some((name, severity));
+        }
     }
+    Ok(gravest.map(|(name, severity)| Moment {
+        name: Cow::Borrowed(name),
+        severity: severity as i64,
+        message: None,
+    }))
+}
 
-    fn edge(
-        &mut self,
-        session: &mut dyn Session,
-        stream: &Arc<str>,
-        key: Cow<'static, str>,
-    ) -> Result<&mut Edge, StorageError> {
-        match self.edges.entry((Arc::clone(stream), key)) {
-            Entry::Occupied(edge) => Ok(edge.into_mut()),
-            Entry::Vacant(empty) => {
-                let (stream, key) = empty.key();
-                let known = stored_edge(session, stream, key)?;
-                Ok(empty.insert(known))
+/// What the household's own rules make of an event: None if none of them holds, and nothing inside
+/// if one does that is quiet or a mere repeat.
+fn configured_moment(
+    session: &mut dyn Session,
+    memory: &mut Memory,
+    event: &Envelope,
+) -> Result<Option<Option<Moment>>, StorageError> {
+    let mut verdict = None;
+    for rule in memory.rules(session)?.iter() {
+        if !rule.speaks_of(event.kind(), &event.stream.text) {
+            continue;
+        }
+        let reading = match &event.event {
+            Event::SensorReported(reading) => Some(reading),
+            _ => None,
+        };
+        let Some(holds) = reading.map_or(Some(true), |reading| rule.holds_for(reading)) else {
+            continue;
+        };
+        // A pulse has no end, so that each one counts.
+        let is_pulse = rule.value.as_deref() == Some("detected");
+        let news = if reading.is_some() && rule.has_condition() && !is_pulse {
+            let change = Change {
+                key: Cow::Owned(format!("rule/{}", rule.id)),
+                value: if holds { "in" } else { "out" },
+                first: true,
+                twice: true,
+            };
+            memory.is_news(session, event, change)?
+        } else {
+            true
+        };
+        if holds && verdict.is_none() {
+            let name = rule.r#type.clone().filter(|_| news);
+            verdict = Some(match name {
+                None => None,
+                Some(name) => {
+                    let subject = memory.name(session, &event.stream.text)?;
+                    Some(Moment {
+                        name: Cow::Owned(name),
+                        severity: rule.severity.clamp(0, 6),
+                        message: rule
+                            .message
+                            .as_deref()
+                            .map(|template| filled(template, subject, event)),
+                    })
+                }
+            });
+        }
+    }
+    Ok(verdict)
+}
+
+/// A message with its places filled, each once: what is put in is not looked at again.
+fn filled(template: &str, subject: Option<String>, event: &Envelope) -> String {
+    let (value, unit) = match &event.event {
+        Event::SensorReported(reading) => (
+            reading.value.to_string(),
+            reading.unit.clone().unwrap_or_default(),
+        ),
+        _ => Default::default(),
+    };
+    let subject = subject.unwrap_or_else(|| label(event.subject()));
+    let mut rest = template;
+    let mut message = String::new();
+    while let Some(at) = rest.find('{') {
+        message.push_str(&rest[..at]);
+        let place = [
+            ("{subject}", &subject),
+            ("{value}", &value),
+            ("{unit}", &unit),
+        ]
+        .into_iter()
+        .find(|(name, _)| rest[at..].starts_with(name));
+        match place {
+            Some((name, text)) => {
+                message.push_str(text);
+                rest = &rest[at + name.len()..];
+            }
+            None => {
+                message.push('{');
+                rest = &rest[at + 1..];
             }
         }
     }
-
-    /// Whether an edge is more than a repeat; remembers the new value.
-    fn is_news(
-        &mut self,
-        session: &mut dyn Session,
-        event: &Envelope,
-        edge: &classification::Edge,
-    ) -> Result<bool, StorageError> {
-        let Some(key) = edge.key() else {
-            return Ok(true);
-        };
-        let (value, at) = (edge.value(event), event.occurred_at);
-        let (first, twice) = match edge {
-            classification::Edge::To { first, twice, .. } => (*first, *twice),
-            _ => (true, false),
-        };
-        let state = self.edge(session, &event.stream.text, Cow::Borrowed(key))?;
-        let repeat = state.known.as_ref().map(|(known, _)| known == value);
-        // A late message is a moment of its own time, and leaves the present alone.
-        if state.known.as_ref().is_some_and(|(_, known)| at < *known) {
-            return Ok(!(twice && repeat == Some(true)));
-        }
-        state.known = Some((value.to_owned(), at));
-        state.changed = true;
-        Ok(repeat.map_or(first, |repeat| !repeat))
-    }
-
-    fn store(&self, session: &mut dyn Session) -> Result<(), StorageError> {
-        for ((stream, key), edge) in &self.edges {
-            if let (true, Some((value, at))) = (edge.changed, &edge.known) {
-                session.write(
-                    "INSERT INTO event_edges (stream, state_key, value, at) VALUES (?1, ?2, ?3, ?4) \
-                     ON CONFLICT (stream, state_key) DO UPDATE SET value = excluded.value, at = excluded.at",
-                    values![&**stream, &**key, value, *at],
-                )?;
-            }
-        }
-        Ok(())
-    }
+    message.push_str(rest);
+    message.trim_end().to_owned()
 }
 
-fn stored_edge(session: &mut dyn Session, stream: &str, key: &str) -> Result<Edge, StorageError> {
-    let known = first(
-        session,
-        "SELECT value, at FROM event_edges WHERE stream = ?1 AND state_key = ?2",
-        values![stream, key],
-        |row| Ok((row.text(0)?.to_owned(), row.int(1)?)),
-    )?;
-    Ok(Edge {
-        known,
-        changed: false,
-    })
+fn acknowledge(
+    session: &mut dyn Session,
+    event: &Envelope,
+    seen: &EventAcknowledged,
+) -> Result<(), StorageError> {
+    let at = seen.acknowledged.then_some(event.occurred_at);
+    let by = seen.acknowledged.then_some(&*seen.by);
+    session.write(
+        "UPDATE events SET acknowledged_at = ?2, acknowledged_by = ?3 WHERE position = ?1",
+        values![seen.position, at, by],
+    )
 }
 
 fn insert(
     session: &mut dyn Session,
     event: &Envelope,
-    kind: &str,
-    severity: Severity,
+    moment: &Moment,
+    message: &str,
 ) -> Result<(), StorageError> {
     let (source_type, source_id) = event
         .source
@@ -193,13 +249,25 @@ fn insert(
             event.position,
             event.occurred_at,
             event.received_at,
-            kind,
-            severity as i64,
+            &*moment.name,
+            moment.severity,
             source_type,
             source_id,
-            &sentence(event)
+            message
         ],
     )
+}
+
+/// Kinds that a rule of the household can speak of.
+pub fn configurable(kind: Kind) -> bool {
+    PROJECTION.takes(kind)
+        && !matches!(
+            kind,
+            Kind::EventAcknowledged
+                | Kind::ClassificationConfigured
+                | Kind::CameraRegistered
+                | Kind::SensorRegistered
+        )
 }
 
 pub(super) const VIEWS: &[View] = &[View {
@@ -207,17 +275,18 @@ pub(super) const VIEWS: &[View] = &[View {
     about: "moments at the house, classified",
     columns: columns![
         "timestamp" Time, "type" Text, "severity" Text, "source_type" Text, "source_id" Text,
-        "message" Text, "position" Number
+        "message" Text, "position" Number, "acknowledged_at" Time, "acknowledged_by" Text
     ],
     sql: "SELECT timestamp_ns, type, CASE severity_id WHEN 1 THEN 'INFO' WHEN 3 THEN 'WARNING' \
           WHEN 4 THEN 'ALERT' WHEN 5 THEN 'CRITICAL' ELSE severity_id END, source_type, source_id, \
-          message, position FROM events WHERE timestamp_ns >= ?1 AND timestamp_ns < ?2 \
+          message, position, acknowledged_at, acknowledged_by FROM events WHERE timestamp_ns >= ?1 AND timestamp_ns < ?2 \
           ORDER BY timestamp_ns DESC, position DESC LIMIT ?3",
 }];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::alarm::ArmState;
 
     #[test]
     fn every_rule_is_about_a_kind_that_is_folded_and_has_a_name_unless_quiet() {
@@ -229,14 +298,12 @@ mod tests {
 
     #[test]
     fn the_house_is_armed_in_every_state_but_two() {
-        for (state, armed) in [
-            ("DISARMED", false),
-            ("EXIT_DELAY", false),
-            ("ARMED_HOME", true),
-            ("ENTRY_DELAY", true),
-            ("TRIGGERED", true),
-        ] {
-            assert_eq!(classification::is_armed(state), armed, "{state}");
-        }
+        let armed = ArmState::ALL
+            .into_iter()
+            .filter(|state| classification::is_armed(*state));
+        let expected = ArmState::ALL
+            .into_iter()
+            .filter(|state| !matches!(state, ArmState::Disarmed | ArmState::ExitDelay));
+        assert!(armed.eq(expected));
     }
 }

@@ -8,16 +8,22 @@
 pub mod digest;
 pub mod view;
 
+pub mod alarm;
+pub mod alerts;
 mod cameras;
 mod counts;
 mod dead_letters;
-mod events;
+pub mod events;
+pub mod liveness;
 mod logs;
 mod pets;
 mod recordings;
+pub mod rules;
 mod sensor_rollups;
 mod sensors;
 mod system_events;
+pub mod timelapse;
+mod ups;
 mod wildlife;
 
 use crate::event::{Envelope, Kind};
@@ -82,6 +88,11 @@ impl Projection {
 
 /// Every projection there is.
 pub const ALL: &[Projection] = &[
+    alarm::PROJECTION,
+    alerts::PROJECTION,
+    liveness::PROJECTION,
+    timelapse::PROJECTION,
+    ups::PROJECTION,
     cameras::PROJECTION,
     counts::PROJECTION,
     dead_letters::PROJECTION,
@@ -89,6 +100,7 @@ pub const ALL: &[Projection] = &[
     logs::PROJECTION,
     pets::PROJECTION,
     recordings::PROJECTION,
+    rules::PROJECTION,
     sensor_rollups::PROJECTION,
     sensors::PROJECTION,
     system_events::PROJECTION,
@@ -101,6 +113,7 @@ pub const LOG_ONLY: &[Kind] = &[
     Kind::MetricsSampled,
     Kind::MessageUnmapped,
     Kind::ReplayFinished,
+    Kind::RecordingRequested,
 ];
 
 /// Tables that are not projections: the writer's own, or facts of the database.
@@ -113,6 +126,7 @@ pub const STATE_TABLES: &[&str] = &[
     "mqtt_sessions",
     "names",
     "projections",
+    "push_subscriptions",
     "schema_migrations",
 ];
 
@@ -130,6 +144,12 @@ pub fn views() -> impl Iterator<Item = &'static View> {
         system_events::VIEWS,
         dead_letters::VIEWS,
         counts::VIEWS,
+        alarm::VIEWS,
+        rules::VIEWS,
+        alerts::VIEWS,
+        liveness::VIEWS,
+        timelapse::VIEWS,
+        ups::VIEWS,
     ]
     .into_iter()
     .flatten()

@@ -38,6 +38,16 @@ pub const SQLITE: &[Migration] = &[
         name: "vault",
         script: include_str!("../../migrations/sqlite/0003_vault.sql"),
     },
+    Migration {
+        version: 4,
+        name: "alarm",
+        script: include_str!("../../migrations/sqlite/0004_alarm.sql"),
+    },
+    Migration {
+        version: 6,
+        name: "registry",
+        script: include_str!("../../migrations/sqlite/0006_registry.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

@@ -192,6 +192,7 @@ pub(super) fn arm_requested(fields: &mut Fields<'_>) -> Result<Fact, Reason> {
     let requested = ArmRequested {
         mode,
         pin_given: fields.has_secret(),
+        pin: None,
         triggered_by: fields
             .name("triggered_by")?
             .unwrap_or_else(|| "unknown".to_owned()),

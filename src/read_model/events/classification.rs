@@ -8,6 +8,7 @@
 //! A rule sees the event and [`Circumstances`], which the fold remembers from earlier events: it
 //! knows no clock, no configuration and no table.
 
+use crate::event::alarm::ArmState;
 use crate::event::animal::{Location, Threat};
 use crate::event::camera::Detection;
 use crate::event::reading::Reading;
@@ -17,7 +18,7 @@ use Severity::{Alert, Critical, Info, Warning};
 
 /// Severity on the scale 0–6, with vigilar's four words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Severity {
+pub(in super::super) enum Severity {
     Info = 1,
     Warning = 3,
     Alert = 4,
@@ -26,39 +27,39 @@ pub(super) enum Severity {
 
 /// What else counts when an event is classified.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Circumstances {
+pub(in super::super) struct Circumstances {
     /// Whether the house is armed, whatever the mode.
-    pub(super) armed: bool,
+    pub(in super::super) armed: bool,
     /// Where the camera looks, as registered.
-    pub(super) camera_location: Option<Location>,
+    pub(in super::super) camera_location: Option<Location>,
 }
 
-/// Whether a state of the arm state machine, by its wire name, makes detections graver. During the
-/// exit delay the household itself walks past the cameras.
-pub(super) fn is_armed(state: &str) -> bool {
-    !matches!(state, "DISARMED" | "EXIT_DELAY")
+/// Whether a state of the alarm makes detections graver. During the exit delay the household itself
+/// walks past the cameras.
+pub(in super::super) const fn is_armed(state: ArmState) -> bool {
+    !matches!(state, ArmState::Disarmed | ArmState::ExitDelay)
 }
 
 /// One rule: data, not an object.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rule {
+pub(in super::super) struct Rule {
     /// The kind of event that it is about.
-    pub(super) kind: Kind,
+    pub(in super::super) kind: Kind,
     /// What the fields must say.
-    pub(super) when: When,
+    pub(in super::super) when: When,
     /// The state whose change it is.
-    pub(super) edge: Edge,
+    pub(in super::super) edge: Edge,
     /// What the moment is called; None: the state is kept, and nobody is told.
-    pub(super) name: Option<&'static str>,
+    pub(in super::super) name: Option<&'static str>,
     /// How grave it is.
-    pub(super) severity: Severity,
+    pub(in super::super) severity: Severity,
     /// How grave it is while the house is armed.
-    pub(super) armed: Severity,
+    pub(in super::super) armed: Severity,
 }
 
 /// What an event's fields must say for a rule to fit.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum When {
+pub(in super::super) enum When {
     /// Anything.
     Always,
     /// This key of a sensor has this value; flags are `on` and `off`.
@@ -75,11 +76,15 @@ pub(super) enum When {
     KnownFace,
     /// One of the words of the UPS' status, such as `OB` in `OB LB`.
     UpsSays(&'static str),
+    /// The alarm comes to this state.
+    Arms(ArmState),
+    /// So many wrong PINs in a row, or more.
+    WrongPins(i64),
 }
 
 /// A state and the value that it takes. A repeat of the value is no news.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Edge {
+pub(in super::super) enum Edge {
     /// None: every event is a moment.
     Each,
     /// The state `key` becomes `value`.
@@ -196,7 +201,7 @@ impl Rule {
     }
 
     /// How grave it is under these circumstances.
-    pub(super) const fn severity(&self, circumstances: &Circumstances) -> Severity {
+    pub(in super::super) const fn severity(&self, circumstances: &Circumstances) -> Severity {
         if circumstances.armed {
             self.armed
         } else {
@@ -205,11 +210,13 @@ impl Rule {
     }
 }
 
+/// So many wrong PINs in a row are no slip of the finger.
+const WRONG_PINS_ALERT: i64 = 5;
 const OUTSIDE: &[Location] = &[Location::Exterior, Location::Transition];
 
 /// Every rule there is, the special ones before the general ones.
 #[rustfmt::skip]
-pub(super) const RULES: &[Rule] = &[
+pub(in super::super) const RULES: &[Rule] = &[
     // Sensors.
     state("contact", "open", "CONTACT_OPEN", Info),
     state("contact", "closed", "CONTACT_CLOSED", Info),
@@ -245,7 +252,18 @@ pub(super) const RULES: &[Rule] = &[
     rule(Kind::FaceSeen, When::KnownFace, Edge::Each, "FACE_KNOWN", Info),
     each(Kind::FaceSeen, "FACE_UNKNOWN", Warning),
     rule(Kind::PresenceReported, When::Always, Edge::Told("presence"), "PRESENCE_CHANGED", Info),
+    // The alarm.
     each(Kind::ArmRequested, "ARM_REQUESTED", Info),
+    rule(Kind::ArmStateChanged, When::Arms(ArmState::Triggered), Edge::Each, "ALARM_TRIGGERED", Critical),
+    each(Kind::ArmStateChanged, "ARM_STATE_CHANGED", Info),
+    rule(Kind::ArmRefused, When::WrongPins(WRONG_PINS_ALERT), Edge::Each, "WRONG_PIN", Alert),
+    each(Kind::ArmRefused, "ARM_REFUSED", Warning),
+    each(Kind::RuleFired, "RULE_FIRED", Info),
+    // Devices that fall silent.
+    each(Kind::SensorWentSilent, "SENSOR_SILENT", Warning),
+    each(Kind::SensorReturned, "SENSOR_RETURNED", Info),
+    each(Kind::CameraWentSilent, "CAMERA_SILENT", Alert),
+    each(Kind::CameraReturned, "CAMERA_RETURNED", Info),
     // Power. What comes first of a topic and a status word is the moment; the other repeats it.
     ups(Kind::UpsPowerLost, When::Always, ("power", "lost"), "UPS_POWER_LOST", Alert),
     ups(Kind::UpsPowerRestored, When::Always, ("power", "mains"), "UPS_POWER_RESTORED", Info),
@@ -263,15 +281,25 @@ pub(super) const RULES: &[Rule] = &[
 
 impl Edge {
     /// The state that it is about, and what makes two rules speak of the same.
-    pub(super) const fn key(&self) -> Option<&'static str> {
+    pub(in super::super) const fn key(&self) -> Option<&'static str> {
         match self {
             Self::Each => None,
             Self::To { key, .. } | Self::Told(key) => Some(key),
         }
     }
 
+    /// Whether it is news as the first that is heard of the state.
+    pub(in super::super) const fn is_news_at_first(&self) -> bool {
+        !matches!(self, Self::To { first: false, .. })
+    }
+
+    /// Whether two topics tell the same.
+    pub(in super::super) const fn is_told_twice(&self) -> bool {
+        matches!(self, Self::To { twice: true, .. })
+    }
+
     /// The value that the state takes.
-    pub(super) fn value<'e>(&'e self, event: &'e Envelope) -> &'e str {
+    pub(in super::super) fn value<'e>(&'e self, event: &'e Envelope) -> &'e str {
         match (self, &event.event) {
             (Self::To { value, .. }, _) => value,
             (_, Event::PresenceReported(presence)) => &presence.state,
@@ -281,6 +309,22 @@ impl Edge {
 }
 
 impl When {
+    fn words(&self) -> String {
+        match self {
+            Self::Always => "always".into(),
+            Self::Reads(key, value) => format!("{key} is {value}"),
+            Self::Detects(Detection::Person) => "a person is recognised".into(),
+            Self::Detects(Detection::Vehicle) => "a vehicle is recognised".into(),
+            Self::Pet => "a known pet".into(),
+            Self::PetIn(_) => "a known pet outside or at a door".into(),
+            Self::Threatens(threat) => threat.name().to_lowercase(),
+            Self::KnownFace => "a known face".into(),
+            Self::UpsSays(word) => format!("its status says {word}"),
+            Self::Arms(state) => format!("to {}", state.words()),
+            Self::WrongPins(least) => format!("{least} wrong PINs in a row or more"),
+        }
+    }
+
     fn holds(&self, event: &Envelope, circumstances: &Circumstances) -> bool {
         match (self, &event.event) {
             (Self::Always, _) => true,
@@ -306,6 +350,8 @@ impl When {
                 sighting.threat == *threat
             }
             (Self::KnownFace, Event::FaceSeen(face)) => face.profile_id.is_some(),
+            (Self::Arms(state), Event::ArmStateChanged(changed)) => changed.to == *state,
+            (Self::WrongPins(least), Event::ArmRefused(refused)) => refused.wrong_pins >= *least,
             (Self::UpsSays(word), Event::UpsStatusReported(ups)) => ups
                 .status
                 .as_deref()
@@ -315,8 +361,43 @@ impl When {
     }
 }
 
+/// Whether it matters for this kind that the house is armed.
+pub(super) fn minds_arming(kind: Kind) -> bool {
+    RULES
+        .iter()
+        .any(|rule| rule.kind == kind && rule.armed as i64 != rule.severity as i64)
+}
+
+/// A built-in rule in words, for people who ask.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Wire name of the kind.
+    pub kind: &'static str,
+    /// What its fields must say.
+    pub when: String,
+    /// What the moment is called.
+    pub name: &'static str,
+    /// How grave it is, 0–6, as it is and while the house is armed.
+    pub severity: (i64, i64),
+}
+
+/// The built-in rules that tell somebody something, in their order.
+pub fn built_in() -> impl Iterator<Item = Told> {
+    RULES.iter().filter_map(|rule| {
+        Some(Told {
+            kind: rule.kind.name(),
+            when: rule.when.words(),
+            name: rule.name?,
+            severity: (rule.severity as i64, rule.armed as i64),
+        })
+    })
+}
+
 /// The rules that an event fits, one per edge.
-pub(super) fn fitting(event: &Envelope, circumstances: &Circumstances) -> Vec<&'static Rule> {
+pub(in super::super) fn fitting(
+    event: &Envelope,
+    circumstances: &Circumstances,
+) -> Vec<&'static Rule> {
     let mut fitting: Vec<&Rule> = Vec::new();
     for rule in RULES {
         if rule.fits(event, circumstances)

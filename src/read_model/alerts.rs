@@ -1,0 +1,278 @@
+//! Alerts, and what became of their delivery.
+
+use super::view::columns;
+use super::{Projection, View, table};
+use crate::base::clock::UnixNanos;
+use crate::event::alarm::{AlertAttempted, AlertRaised, AttemptStatus, Channel, Target};
+use crate::event::{Envelope, Event, Kind};
+use crate::storage::{Session, StorageError, all, first};
+use crate::values;
+
+pub(super) const PROJECTION: Projection = Projection {
+    name: "alerts",
+    version: 1,
+    tables: &[
+        table!("alerts" by "alert_id"),
+        table!("alert_windows" by "dedup_key, recipient"),
+        table!("alert_deliveries" by "alert_id, recipient, channel, address"),
+        table!("alert_log" by "id, recipient"),
+    ],
+    kinds: Some(&[
+        Kind::AlertRaised,
+        Kind::AlertSuppressed,
+        Kind::AlertAttempted,
+    ]),
+    fold,
+};
+
+fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageError> {
+    for event in batch {
+        match &event.event {
+            Event::AlertRaised(raised) => raise(session, event, raised)?,
+            Event::AlertSuppressed(same) => {
+                session.write(
+                    "UPDATE alerts SET dedup_count = dedup_count + 1, \
+                     last_ns = max(last_ns, ?2), severity_id = max(severity_id, ?3) \
+                     WHERE alert_id = ?1",
+                    values![same.alert, event.occurred_at, same.severity_id],
+                )?;
+                for recipient in &same.recipients {
+                    hold_back(session, event, same.alert, same.event, recipient)?;
+                }
+            }
+            Event::AlertAttempted(tried) => attempt(session, event, tried)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn raise(
+    session: &mut dyn Session,
+    event: &Envelope,
+    raised: &AlertRaised,
+) -> Result<(), StorageError> {
+    session.write(
+        "INSERT INTO alerts (alert_id, alert_type, timestamp_ns, last_ns, severity_id, rule_name, \
+         description, dedup_key, event_id) VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8)",
+        values![
+            event.position,
+            &raised.alert_type,
+            event.occurred_at,
+            raised.severity_id,
+            &raised.rule_name,
+            event.text(),
+            &raised.dedup_key,
+            raised.event
+        ],
+    )?;
+    for target in &raised.targets {
+        session.write(
+            "INSERT INTO alert_windows (dedup_key, recipient, raised_at, alert_id) \
+             VALUES (?1, ?2, ?3, ?4) ON CONFLICT (dedup_key, recipient) DO UPDATE SET \
+             raised_at = excluded.raised_at, alert_id = excluded.alert_id",
+            values![
+                &raised.dedup_key,
+                &target.recipient,
+                event.occurred_at,
+                event.position
+            ],
+        )?;
+        session.write(
+            "INSERT INTO alert_deliveries (alert_id, recipient, channel, address, status, next_at) \
+             VALUES (?1, ?2, ?3, ?4, 'PENDING', ?5) ON CONFLICT DO NOTHING",
+            values![
+                event.position,
+                &target.recipient,
+                target.channel.name(),
+                target.address,
+                event.received_at
+            ],
+        )?;
+    }
+    for recipient in &raised.suppressed {
+        hold_back(session, event, event.position, raised.event, recipient)?;
+    }
+    Ok(())
+}
+
+fn hold_back(
+    session: &mut dyn Session,
+    event: &Envelope,
+    alert: i64,
+    about: i64,
+    recipient: &str,
+) -> Result<(), StorageError> {
+    session.write(
+        "INSERT INTO alert_log (id, recipient, at, alert_id, event_id, status, attempt) \
+         VALUES (?1, ?2, ?3, ?4, ?5, 'SUPPRESSED', 0) ON CONFLICT DO NOTHING",
+        values![event.position, recipient, event.occurred_at, alert, about],
+    )
+}
+
+fn attempt(
+    session: &mut dyn Session,
+    event: &Envelope,
+    tried: &AlertAttempted,
+) -> Result<(), StorageError> {
+    let target = &tried.target;
+    session.write(
+        "INSERT INTO alert_log (id, recipient, at, alert_id, event_id, channel, address, status, \
+         attempt, latency_ms, error) VALUES (?1, ?2, ?3, ?4, \
+         coalesce((SELECT event_id FROM alerts WHERE alert_id = ?4), 0), ?5, ?6, ?7, ?8, ?9, \
+         nullif(?10, ''))",
+        values![
+            event.position,
+            &target.recipient,
+            event.occurred_at,
+            tried.alert,
+            target.channel.name(),
+            target.address,
+            tried.status.name(),
+            tried.attempt,
+            tried.latency_ms,
+            event.text()
+        ],
+    )?;
+    let status = match (tried.status, tried.retry_at) {
+        (AttemptStatus::Sent, _) => "SENT",
+        (AttemptStatus::Failed, Some(_)) => "PENDING",
+        (AttemptStatus::Failed, None) => "FAILED",
+    };
+    // What was sent once stays sent, whatever a second try after a kill said.
+    session.write(
+        "UPDATE alert_deliveries SET status = ?5, attempts = max(attempts, ?6), \
+         next_at = coalesce(?7, next_at) \
+         WHERE alert_id = ?1 AND recipient = ?2 AND channel = ?3 AND address = ?4 \
+         AND status <> 'SENT'",
+        values![
+            tried.alert,
+            &target.recipient,
+            target.channel.name(),
+            target.address,
+            status,
+            tried.attempt,
+            tried.retry_at
+        ],
+    )
+}
+
+/// The alert that told this recipient of the same last, and when.
+pub fn last_told(
+    session: &mut dyn Session,
+    dedup_key: &str,
+    recipient: &str,
+) -> Result<Option<(i64, UnixNanos)>, StorageError> {
+    first(
+        session,
+        "SELECT alert_id, raised_at FROM alert_windows WHERE dedup_key = ?1 AND recipient = ?2",
+        values![dedup_key, recipient],
+        |row| Ok((row.int(0)?, row.int(1)?)),
+    )
+}
+
+/// Numbers of a recipient's push subscriptions.
+pub fn subscriptions(session: &mut dyn Session, recipient: &str) -> Result<Vec<i64>, StorageError> {
+    all(
+        session,
+        "SELECT id FROM push_subscriptions WHERE recipient = ?1 ORDER BY id",
+        values![recipient],
+        |row| row.int(0),
+    )
+}
+
+/// A delivery that waits for its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// The alert.
+    pub alert: i64,
+    /// To whom, and how.
+    pub target: Target,
+    /// Tries so far.
+    pub attempts: i64,
+    /// When to try.
+    pub next_at: UnixNanos,
+    /// When the alert was raised.
+    pub raised_at: UnixNanos,
+    /// What it is about.
+    pub alert_type: String,
+    /// Severity on the scale 0–6.
+    pub severity_id: i64,
+    /// What counts as the same.
+    pub dedup_key: String,
+    /// The message.
+    pub description: String,
+    /// The event that it is about.
+    pub event: i64,
+}
+
+/// The deliveries that wait, those due first; at most `limit`.
+pub fn pending(session: &mut dyn Session, limit: i64) -> Result<Vec<Pending>, StorageError> {
+    all(
+        session,
+        "SELECT d.alert_id, d.recipient, d.channel, d.address, d.attempts, d.next_at, \
+         a.timestamp_ns, a.alert_type, a.severity_id, a.dedup_key, a.description, a.event_id \
+         FROM alert_deliveries d JOIN alerts a ON a.alert_id = d.alert_id \
+         WHERE d.status = 'PENDING' ORDER BY d.next_at LIMIT ?1",
+        values![limit],
+        |row| {
+            let channel = Channel::from_name(row.text(2)?)
+                .ok_or_else(|| StorageError::Unreadable("alert_deliveries.channel".to_owned()))?;
+            Ok(Pending {
+                alert: row.int(0)?,
+                target: Target {
+                    recipient: row.text(1)?.to_owned(),
+                    channel,
+                    address: row.int(3)?,
+                },
+                attempts: row.int(4)?,
+                next_at: row.int(5)?,
+                raised_at: row.int(6)?,
+                alert_type: row.text(7)?.to_owned(),
+                severity_id: row.int(8)?,
+                dedup_key: row.text(9)?.to_owned(),
+                description: row.text(10)?.to_owned(),
+                event: row.int(11)?,
+            })
+        },
+    )
+}
+
+pub(super) const VIEWS: &[View] = &[
+    View {
+        name: "alerts",
+        about: "what people were told of, and how often it happened",
+        columns: columns![
+            "timestamp" Time, "alert_type" Text, "severity" Text, "description" Text,
+            "rule_name" Text, "dedup_count" Number, "last" Time, "event_id" Number,
+            "alert_id" Number
+        ],
+        sql: "SELECT timestamp_ns, alert_type, CASE severity_id WHEN 1 THEN 'INFO' \
+              WHEN 3 THEN 'WARNING' WHEN 4 THEN 'ALERT' WHEN 5 THEN 'CRITICAL' \
+              ELSE severity_id END, description, rule_name, dedup_count, last_ns, event_id, \
+              alert_id FROM alerts WHERE timestamp_ns >= ?1 AND timestamp_ns < ?2 \
+              ORDER BY timestamp_ns DESC, alert_id DESC LIMIT ?3",
+    },
+    View {
+        name: "alert_log",
+        about: "each try to tell somebody, and what came of it",
+        columns: columns![
+            "at" Time, "alert_id" Number, "recipient" Text, "channel" Text, "status" Text,
+            "attempt" Number, "latency_ms" Number, "error" Text, "event_id" Number, "id" Number
+        ],
+        sql: "SELECT at, alert_id, recipient, channel, status, attempt, latency_ms, error, \
+              event_id, id FROM alert_log WHERE at >= ?1 AND at < ?2 \
+              ORDER BY at DESC, id DESC, recipient LIMIT ?3",
+    },
+    View {
+        name: "alert_deliveries",
+        about: "deliveries of alerts, and whether they are done",
+        columns: columns![
+            "next_at" Time, "alert_id" Number, "recipient" Text, "channel" Text,
+            "address" Number, "status" Text, "attempts" Number
+        ],
+        sql: "SELECT next_at, alert_id, recipient, channel, address, status, attempts \
+              FROM alert_deliveries WHERE next_at >= ?1 AND next_at < ?2 \
+              ORDER BY alert_id DESC, recipient, channel, address LIMIT ?3",
+    },
+];
