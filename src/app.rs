@@ -29,10 +29,13 @@ use crate::event::NewEvent;
 use crate::event::system::{Started as SystemStarted, Stopped};
 use crate::ingest::control::{self, ControlError};
 use crate::ingest::mqtt::{self, Broker, Health, RumqttLink, Subscriber, Subscription};
+use crate::ingest::pin_desk::PinDesk;
 use crate::ingest::recordings;
+use crate::ingest::registry;
 use crate::ingest::replay::Direct;
+use crate::reactor::pin::PinHash;
 use crate::read_model;
-use crate::storage::sqlite::Durability;
+use crate::storage::sqlite::{Database, Durability};
 use crate::writer::sabotage::Sabotage;
 use crate::writer::{self, Handle, Reactions, Writer, WriterError, rebuild};
 
@@ -64,8 +67,12 @@ pub struct Plan {
     pub durability: Durability,
     /// Page cache of the writer, KiB.
     pub cache_kib: i64,
+    /// The hash of the alarm's PIN, if there is one.
+    pub pin: Option<PinHash>,
     /// What the house does by itself.
     pub reactions: crate::reactor::Settings,
+    /// What the configuration says of devices and moments.
+    pub registry: registry::Registry,
     /// The recordings watcher, unless it is switched off.
     pub recordings: Option<recordings::Options>,
     /// Promises broken on purpose, for tests of the tests.
@@ -273,6 +280,7 @@ pub fn start(
     let writer_failure = Arc::default();
     let writer_thread = run_writer(started.writer, &writer_failure, &cancel)?;
     let rules = Arc::new(plan.rules);
+    let pins = pin_desk(&plan.folder, plan.pin)?;
     let started_at = clock.now();
     let mut first = vec![NewEvent::own(
         started_at,
@@ -280,6 +288,7 @@ pub fn start(
         SystemStarted::of_this_process(),
     )];
     first.extend(writer::left_out(started.refused, started_at));
+    first.extend(registered(&plan.folder, &plan.registry, started_at)?);
     writer.store(first)?;
 
     let mut threads = Vec::new();
@@ -305,6 +314,7 @@ pub fn start(
     let shared = mqtt::Shared {
         writer: writer.clone(),
         rules: Arc::clone(&rules),
+        pins: Arc::clone(&pins),
         telemetry: Arc::clone(&telemetry),
         clock: clock.clone(),
         inflight: Arc::default(),
@@ -348,6 +358,7 @@ pub fn start(
     let direct = Direct {
         writer: writer.clone(),
         rules,
+        pins,
         clock: clock.clone(),
     };
     threads.push(serve_control(
@@ -372,6 +383,21 @@ pub fn start(
         signals,
         _lock: lock,
     })
+}
+
+fn pin_desk(folder: &Path, pin: Option<PinHash>) -> Result<Arc<PinDesk>, WriterError> {
+    let mut database = Database::open_reader(&folder.join(DATABASE))?;
+    Ok(Arc::new(PinDesk::new(pin, &mut database.snapshot()?)?))
+}
+
+/// What of the configuration is news to the tables.
+fn registered(
+    folder: &Path,
+    registry: &registry::Registry,
+    now: UnixNanos,
+) -> Result<Vec<NewEvent>, WriterError> {
+    let mut database = Database::open_reader(&folder.join(DATABASE))?;
+    Ok(registry.news(&mut database.snapshot()?, now)?)
 }
 
 fn known_session(known: &[(String, Uuid, String)], family: Family) -> Option<(Uuid, String)> {

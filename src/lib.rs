@@ -20,6 +20,7 @@ pub mod reactor;
 pub mod writer;
 
 pub mod broker;
+pub mod delivery;
 pub mod ingest;
 
 pub mod config;

@@ -53,7 +53,7 @@ CREATE INDEX alerts_by_key ON alerts (dedup_key, timestamp_ns);
 -- Who was told of what last: at most once per window and recipient.
 CREATE TABLE alert_windows (
     dedup_key TEXT NOT NULL,
-    recipient TEXT NOT NULL,
+    recipient TEXT NOT NULL,                    -- '': the house itself
     raised_at INTEGER NOT NULL,
     alert_id  INTEGER NOT NULL,
     PRIMARY KEY (dedup_key, recipient)

@@ -26,7 +26,8 @@ CREATE TABLE sensors (
     type           TEXT GENERATED ALWAYS AS (coalesce(registered_type, first_key, 'unknown')) VIRTUAL,
     registered_type TEXT,
     first_key      TEXT,                        -- the first key that it reported: contact, motion …
-    protocol       TEXT NOT NULL,
+    protocol       TEXT GENERATED ALWAYS AS (coalesce(registered_protocol, 'mqtt')) VIRTUAL,
+    registered_protocol TEXT,
     device_address TEXT,
     location       TEXT,
     enabled        INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),

@@ -5,6 +5,7 @@ pub mod fsutil;
 pub mod ids;
 pub mod lock;
 pub mod reserve;
+pub mod secret;
 pub mod shutdown;
 pub mod status_file;
 pub mod telemetry;

@@ -61,6 +61,13 @@ counters! {
     broker_sessions_lost,
     /// Subscriptions that the broker refused.
     subscriptions_refused,
+    /// Publishes of ours that the broker has acknowledged.
+    published,
+    /// Publishes of ours that left without an answer: the broker may have them or not.
+    publish_failed,
+    /// Publishes of ours that never left: the queue was full, the connection down, or the message
+    /// too large.
+    publish_dropped,
     /// Recordings sealed.
     recordings_sealed,
     /// Files in the recordings folder that were passed over.

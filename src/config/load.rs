@@ -34,7 +34,11 @@ const SECRET_MAX_BYTES: u64 = 65_537;
 const SYNTAX_ERRORS_MAX: usize = 3;
 
 const PASSWORD: &str = "mqtt.password";
-const PASSWORD_FILE: &str = "mqtt.password_file";
+/// Secrets, and the keys of the files that hold them.
+const SECRETS: [(&str, &str); 2] = [
+    (PASSWORD, "mqtt.password_file"),
+    ("alarm.pin_hash", "alarm.pin_hash_file"),
+];
 const DATA_DIR: &str = "storage.data_dir";
 
 /// Everything that the configuration is made from. Not `Debug`: the environment holds secrets.
@@ -252,61 +256,70 @@ impl Layers {
         self.values.insert(&key.path, (value, origin));
     }
 
-    /// Takes the password from systemd's credential or from its file.
+    /// Takes each secret from systemd's credential or from its file.
     fn read_secrets(&mut self, sources: &Sources) {
+        for (key, file_key) in SECRETS {
+            self.read_secret(key, file_key, sources);
+        }
+    }
+
+    fn read_secret(&mut self, secret: &str, secret_file: &str, sources: &Sources) {
         if let Some(folder) = sources.variable("CREDENTIALS_DIRECTORY") {
-            let path = Path::new(folder).join(PASSWORD);
+            let path = Path::new(folder).join(secret);
             match read_text(&path, SECRET_MAX_BYTES) {
                 // No warning about the mode: systemd grants access by an ACL, which shows up as the
                 // group's read bit.
-                Ok((text, _)) => return self.set_password(&path, &text),
+                Ok((text, _)) => return self.set_secret(secret, &path, &text),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => return self.problems.push(unreadable(&path, &e)),
             }
         }
-        let written = self.values.get(PASSWORD).map(|(_, origin)| origin.clone());
-        let Some((toml::Value::String(path), file_origin)) =
-            self.values.get(PASSWORD_FILE).cloned()
+        let written = self.values.get(secret).map(|(_, origin)| origin.clone());
+        let Some((toml::Value::String(path), file_origin)) = self.values.get(secret_file).cloned()
         else {
             if let Some(Origin::File { path, .. }) = &written
                 && let Some(mode) = self.modes.get(path).copied()
             {
-                self.warn_if_open(path, mode);
+                self.warn_if_open(secret, path, mode);
             }
             return;
         };
         if let Some(origin) = written {
             let message = format!(
-                "`{PASSWORD}` and `{PASSWORD_FILE}` ({file_origin}) are both set; leave one out"
+                "`{secret}` and `{secret_file}` ({file_origin}) are both set; leave one out"
             );
             return self.problems.push(Problem::at(&origin, message));
         }
         match read_text(Path::new(&path), SECRET_MAX_BYTES) {
             Ok((text, mode)) => {
-                self.warn_if_open(Path::new(&path), mode);
-                self.set_password(Path::new(&path), &text);
+                self.warn_if_open(secret, Path::new(&path), mode);
+                self.set_secret(secret, Path::new(&path), &text);
             }
             Err(e) => {
-                let message = format!("`{PASSWORD_FILE}`: cannot read {path}: {e}");
+                let message = format!("`{secret_file}`: cannot read {path}: {e}");
                 self.problems.push(Problem::at(&file_origin, message));
             }
         }
     }
 
-    fn set_password(&mut self, path: &Path, text: &str) {
+    fn set_secret(&mut self, secret: &str, path: &Path, text: &str) {
         let line = text.strip_suffix('\n').unwrap_or(text);
         let line = line.strip_suffix('\r').unwrap_or(line);
-        let key = schema::key(PASSWORD).expect("the password is a key");
+        let key = schema::key(secret).expect("a secret is a key");
         let origin = Origin::SecretFile(path.to_owned());
         self.set(key, toml::Value::String(line.to_owned()), &origin, None);
     }
 
-    fn warn_if_open(&mut self, path: &Path, mode: u32) {
+    fn warn_if_open(&mut self, secret: &str, path: &Path, mode: u32) {
         if mode & 0o077 != 0 {
             let path = path.display();
+            let what = if secret == PASSWORD {
+                "the broker's password"
+            } else {
+                "the hash of the alarm's PIN"
+            };
             self.warnings.push(format!(
-                "{path} holds the broker's password and is open to others (mode {mode:04o}); \
-                 chmod 600 {path}"
+                "{path} holds {what} and is open to others (mode {mode:04o}); chmod 600 {path}"
             ));
         }
     }

@@ -9,16 +9,19 @@
 //! `config/nightjar.toml` shows it (a test compares); a secret is never shown, neither in messages
 //! nor by `Debug`.
 
+mod alarm;
+mod alerts;
 mod check;
 mod clip_names;
 mod files;
 mod load;
 mod origin;
 mod reactions;
+mod registry;
 mod render;
 mod retention;
+mod rules;
 mod schema;
-mod secret;
 mod sections;
 mod suggestion;
 #[cfg(test)]
@@ -28,13 +31,17 @@ mod tree;
 pub mod units;
 mod validate;
 
+pub use crate::base::secret::{REDACTED, Secret};
+pub use alarm::{Alarm, EntryDelay, ExitDelay};
+pub use alerts::{Age, Alerts, Profile, Recipient};
 pub use clip_names::{PathPattern, PatternError};
 pub use load::{Loaded, Override, SYSTEM_DIR, Sources, load};
 pub use origin::{ConfigError, Origin, Problem};
+pub use registry::{Camera, Classification, Liveness, Sensor, Severity, SilentAfter};
 pub use render::{InitOptions, init_toml, render};
 pub use retention::{DiskLimits, Policy, Retention};
+pub use rules::Rule;
 pub use schema::{ENVIRONMENT_PREFIX, REFERENCE, schema};
-pub use secret::{REDACTED, Secret};
 pub use sections::{
     Config, Durability, Filters, Log, LogFormat, LogLevel, Mqtt, Recordings, Site, Storage, Vault,
 };

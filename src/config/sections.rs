@@ -8,12 +8,16 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::alarm::Alarm;
+use super::alerts::Alerts;
 use super::clip_names::PathPattern;
+use super::registry::{Camera, Classification, Liveness, Sensor};
 use super::retention::Retention;
-use super::secret::Secret;
+use super::rules::Rule;
 use super::time_zone::Zone;
 use super::units::{Duration, Size};
 use crate::base::clock::UnixNanos;
+use crate::base::secret::Secret;
 use crate::storage::sqlite;
 
 /// Everything that can be configured.
@@ -33,6 +37,20 @@ pub struct Config {
     pub retention: Retention,
     /// Encryption of recordings.
     pub vault: Vault,
+    /// The alarm.
+    pub alarm: Alarm,
+    /// What the house does when several things hold.
+    pub rule: Vec<Rule>,
+    /// Who is told of what.
+    pub alerts: Alerts,
+    /// The cameras of the house; what their messages say never overwrites what stands here.
+    pub camera: Vec<Camera>,
+    /// The sensors of the house; what their messages say never overwrites what stands here.
+    pub sensor: Vec<Sensor>,
+    /// What moments are called.
+    pub classification: Classification,
+    /// When a device counts as silent.
+    pub liveness: Liveness,
     /// What the program tells about itself.
     pub log: Log,
 }

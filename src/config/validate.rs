@@ -2,10 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use super::retention;
-use super::secret::Secret;
 use super::sections::{Config, Filters, Mqtt, Recordings};
 use super::units::{Duration, Size};
+use super::{alarm, alerts, registry, retention, rules};
+use crate::base::secret::Secret;
 
 /// A key and what is wrong with it.
 pub(super) type Complaint = (&'static str, String);
@@ -64,6 +64,10 @@ pub(super) fn values(config: &Config) -> Vec<Complaint> {
     mqtt(&config.mqtt, &mut complaints);
     recordings(&config.recordings, &mut complaints);
     retention::values(&config.retention, &mut complaints);
+    alarm::values(&config.alarm, &mut complaints);
+    rules::values(&config.rule, &config.mqtt.publish_prefix, &mut complaints);
+    alerts::values(&config.alerts, &mut complaints);
+    registry::values(config, &mut complaints);
     complaints
 }
 

@@ -2,5 +2,7 @@
 
 pub mod control;
 pub mod mqtt;
+pub mod pin_desk;
 pub mod recordings;
+pub mod registry;
 pub mod replay;

@@ -8,6 +8,22 @@
 //! events; it never runs in a rebuild, so that what it once decided stays decided; it does no I/O
 //! but through the session. It sees the tables as of the end of the batch that its event came in
 //! (at most 1,000 events or 100 ms on).
+//!
+//! What is to be concluded stands apart from the tables, as functions of all that the answer depends
+//! on: [`alarm`], [`household`], [`pin`], [`sun`], [`time_window`].
+
+pub mod alarm;
+pub mod alerts;
+mod arming;
+pub mod household;
+pub mod liveness;
+pub mod pin;
+pub mod rules;
+pub mod sun;
+pub mod time_window;
+pub mod timelapse;
+
+use jiff::tz::TimeZone;
 
 use crate::base::clock::UnixNanos;
 use crate::event::{Envelope, Kind, NewEvent};
@@ -58,8 +74,37 @@ pub fn nothing(_: &mut Scene<'_>, _: &Envelope) -> Reaction {
 }
 
 /// Every reactor there is, in the order in which they are asked.
-pub const ALL: &[Reactor] = &[];
+pub const ALL: &[Reactor] = &[
+    arming::REACTOR,
+    liveness::REACTOR,
+    timelapse::REACTOR,
+    rules::REACTOR,
+    alerts::REACTOR,
+];
 
 /// What the configuration tells the reactors.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {}
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The house's time zone.
+    pub zone: TimeZone,
+    /// The alarm.
+    pub alarm: alarm::Settings,
+    /// The rules, in the order of the configuration.
+    pub rules: Vec<rules::Rule>,
+    /// Who is told of what.
+    pub alerts: alerts::Settings,
+    /// When a device counts as silent.
+    pub liveness: liveness::Settings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            zone: TimeZone::UTC,
+            alarm: alarm::Settings::default(),
+            rules: Vec::new(),
+            alerts: alerts::Settings::default(),
+            liveness: liveness::Settings::default(),
+        }
+    }
+}

@@ -89,13 +89,16 @@ pub fn standing(session: &mut dyn Session) -> Result<Standing, StorageError> {
     Ok(last.unwrap_or_default())
 }
 
-/// Wrong PINs in a row, and when the last one came.
-pub fn wrong_pins(session: &mut dyn Session) -> Result<(i64, UnixNanos), StorageError> {
+/// Wrong PINs in a row before the request at `position`, and when the last one came.
+pub fn wrong_pins(
+    session: &mut dyn Session,
+    position: i64,
+) -> Result<(i64, UnixNanos), StorageError> {
     let last = first(
         session,
         "SELECT pin, wrong_pins, at FROM arm_requests WHERE pin IN ('CORRECT', 'WRONG') \
-         ORDER BY id DESC LIMIT 1",
-        &[],
+         AND id < ?1 ORDER BY id DESC LIMIT 1",
+        values![position],
         |row| Ok((row.text(0)? == "WRONG", row.int(1)?, row.int(2)?)),
     )?;
     Ok(match last {

@@ -66,18 +66,25 @@ fn raise(
             raised.event
         ],
     )?;
-    for target in &raised.targets {
+    // The house itself is told of every alert.
+    let told = raised
+        .targets
+        .iter()
+        .map(|target| target.recipient.as_str());
+    for recipient in told.chain([""]) {
         session.write(
             "INSERT INTO alert_windows (dedup_key, recipient, raised_at, alert_id) \
              VALUES (?1, ?2, ?3, ?4) ON CONFLICT (dedup_key, recipient) DO UPDATE SET \
              raised_at = excluded.raised_at, alert_id = excluded.alert_id",
             values![
                 &raised.dedup_key,
-                &target.recipient,
+                recipient,
                 event.occurred_at,
                 event.position
             ],
         )?;
+    }
+    for target in &raised.targets {
         session.write(
             "INSERT INTO alert_deliveries (alert_id, recipient, channel, address, status, next_at) \
              VALUES (?1, ?2, ?3, ?4, 'PENDING', ?5) ON CONFLICT DO NOTHING",

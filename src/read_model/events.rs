@@ -5,6 +5,7 @@
 
 pub mod classification;
 mod memory;
+mod moments;
 
 use std::borrow::Cow;
 
@@ -19,6 +20,56 @@ use classification::Severity;
 use memory::{Change, Memory};
 
 pub use memory::configured;
+pub use moments::{Moment, moment_at, moments_between};
+
+/// The kinds that can be moments.
+pub const KINDS: &[Kind] = &[
+    Kind::SensorReported,
+    Kind::CameraMotionStarted,
+    Kind::CameraMotionEnded,
+    Kind::CameraFailed,
+    Kind::PetSighted,
+    Kind::WildlifeSighted,
+    Kind::PackageDetected,
+    Kind::PackageCollected,
+    Kind::FaceSeen,
+    Kind::UpsStatusReported,
+    Kind::UpsPowerLost,
+    Kind::UpsPowerRestored,
+    Kind::UpsBatteryLow,
+    Kind::UpsBatteryCritical,
+    Kind::PresenceReported,
+    Kind::ArmRequested,
+    Kind::ArmStateChanged,
+    Kind::ArmRefused,
+    Kind::RuleFired,
+    Kind::SensorWentSilent,
+    Kind::SensorReturned,
+    Kind::CameraWentSilent,
+    Kind::CameraReturned,
+];
+
+/// Kinds that say something about moments.
+const ABOUT: [Kind; 4] = [
+    Kind::EventAcknowledged,
+    Kind::ClassificationConfigured,
+    Kind::CameraRegistered,
+    Kind::SensorRegistered,
+];
+
+const TAKEN: [Kind; KINDS.len() + ABOUT.len()] = {
+    let mut taken = [Kind::EventAcknowledged; KINDS.len() + ABOUT.len()];
+    let mut index = 0;
+    while index < taken.len() {
+        taken[index] = if index < KINDS.len() {
+            KINDS[index]
+        } else {
+            ABOUT[index - KINDS.len()]
+        };
+        index += 1;
+    }
+    taken
+};
 
 pub(super) const PROJECTION: Projection = Projection {
     name: "events",
@@ -29,40 +80,12 @@ pub(super) const PROJECTION: Projection = Projection {
         table!("event_subjects" by "stream"),
         table!("classification_rules" by "ordinal"),
     ],
-    kinds: Some(&[
-        Kind::SensorReported,
-        Kind::CameraMotionStarted,
-        Kind::CameraMotionEnded,
-        Kind::CameraFailed,
-        Kind::PetSighted,
-        Kind::WildlifeSighted,
-        Kind::PackageDetected,
-        Kind::PackageCollected,
-        Kind::FaceSeen,
-        Kind::UpsStatusReported,
-        Kind::UpsPowerLost,
-        Kind::UpsPowerRestored,
-        Kind::UpsBatteryLow,
-        Kind::UpsBatteryCritical,
-        Kind::PresenceReported,
-        Kind::ArmRequested,
-        Kind::ArmStateChanged,
-        Kind::ArmRefused,
-        Kind::RuleFired,
-        Kind::EventAcknowledged,
-        Kind::ClassificationConfigured,
-        Kind::CameraRegistered,
-        Kind::SensorRegistered,
-        Kind::SensorWentSilent,
-        Kind::SensorReturned,
-        Kind::CameraWentSilent,
-        Kind::CameraReturned,
-    ]),
+    kinds: Some(&TAKEN),
     fold,
 };
 
 /// What an event is called, how grave it is, and what is said of it if not the usual sentence.
-struct Moment {
+struct Meaning {
     name: Cow<'static, str>,
     severity: i64,
     message: Option<String>,
@@ -98,7 +121,7 @@ fn built_in(
     session: &mut dyn Session,
     memory: &mut Memory,
     event: &Envelope,
-) -> Result<Option<Moment>, StorageError> {
+) -> Result<Option<Meaning>, StorageError> {
     let circumstances = memory.circumstances(session, event)?;
     let mut gravest: Option<(&'static str, Severity)> = None;
     for rule in classification::fitting(event, &circumstances) {
@@ -122,7 +145,7 @@ fn built_in(
             gravest = Some((name, severity));
         }
     }
-    Ok(gravest.map(|(name, severity)| Moment {
+    Ok(gravest.map(|(name, severity)| Meaning {
         name: Cow::Borrowed(name),
         severity: severity as i64,
         message: None,
@@ -135,7 +158,7 @@ fn configured_moment(
     session: &mut dyn Session,
     memory: &mut Memory,
     event: &Envelope,
-) -> Result<Option<Option<Moment>>, StorageError> {
+) -> Result<Option<Option<Meaning>>, StorageError> {
     let mut verdict = None;
     for rule in memory.rules(session)?.iter() {
         if !rule.speaks_of(event.kind(), &event.stream.text) {
@@ -167,7 +190,7 @@ fn configured_moment(
                 None => None,
                 Some(name) => {
                     let subject = memory.name(session, &event.stream.text)?;
-                    Some(Moment {
+                    Some(Meaning {
                         name: Cow::Owned(name),
                         severity: rule.severity.clamp(0, 6),
                         message: rule
@@ -234,7 +257,7 @@ fn acknowledge(
 fn insert(
     session: &mut dyn Session,
     event: &Envelope,
-    moment: &Moment,
+    moment: &Meaning,
     message: &str,
 ) -> Result<(), StorageError> {
     let (source_type, source_id) = event
@@ -256,18 +279,6 @@ fn insert(
             message
         ],
     )
-}
-
-/// Kinds that a rule of the household can speak of.
-pub fn configurable(kind: Kind) -> bool {
-    PROJECTION.takes(kind)
-        && !matches!(
-            kind,
-            Kind::EventAcknowledged
-                | Kind::ClassificationConfigured
-                | Kind::CameraRegistered
-                | Kind::SensorRegistered
-        )
 }
 
 pub(super) const VIEWS: &[View] = &[View {

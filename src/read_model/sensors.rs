@@ -109,7 +109,7 @@ fn register(
 ) -> Result<(), StorageError> {
     if !told.registered {
         session.write(
-            "UPDATE sensors SET display_name = ?2, registered_type = NULL, protocol = 'mqtt', \
+            "UPDATE sensors SET display_name = ?2, registered_type = NULL, registered_protocol = NULL, \
              device_address = NULL, location = NULL, enabled = 1, registered = 0, \
              silent_after_ms = NULL WHERE id = ?1",
             values![id, &label(id)],
@@ -120,10 +120,10 @@ fn register(
         );
     }
     session.write(
-        "INSERT INTO sensors (id, display_name, registered_type, protocol, device_address, location, \
-         enabled, silent_after_ms, registered) VALUES (?1, ?2, ?3, coalesce(?4, 'mqtt'), ?5, ?6, ?7, ?8, 1) \
+        "INSERT INTO sensors (id, display_name, registered_type, registered_protocol, device_address, location, \
+         enabled, silent_after_ms, registered) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1) \
          ON CONFLICT (id) DO UPDATE SET display_name = excluded.display_name, \
-         registered_type = excluded.registered_type, protocol = excluded.protocol, \
+         registered_type = excluded.registered_type, registered_protocol = excluded.registered_protocol, \
          device_address = excluded.device_address, location = excluded.location, \
          enabled = excluded.enabled, silent_after_ms = excluded.silent_after_ms, registered = 1",
         values![
@@ -195,8 +195,8 @@ fn store_sensor(
     sensor: &Sensor<'_>,
 ) -> Result<(), StorageError> {
     session.write(
-        "INSERT INTO sensors (id, display_name, first_key, protocol, first_seen_at, last_seen_at, battery) \
-         VALUES (?1, ?2, ?3, 'mqtt', ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET \
+        "INSERT INTO sensors (id, display_name, first_key, first_seen_at, last_seen_at, battery) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET \
          first_key = coalesce(sensors.first_key, excluded.first_key), \
          first_seen_at = min(coalesce(sensors.first_seen_at, excluded.first_seen_at), excluded.first_seen_at), \
          last_seen_at = max(coalesce(sensors.last_seen_at, excluded.last_seen_at), excluded.last_seen_at), \

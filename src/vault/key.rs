@@ -298,14 +298,20 @@ pub fn find(
 pub fn keygen(path: &Path, bytes: [u8; KEY_BYTES]) -> Result<RecoverySheet, KeyError> {
     let key = Key::from_bytes(bytes);
     refuse_degenerate(&key, &path.display().to_string())?;
+    store_new(path, key.bytes())?;
+    Ok(RecoverySheet::of(&key))
+}
+
+/// Stores `content` as the key file `path`: new, 0600 and durable; a missing folder is made with
+/// 0700.
+pub fn store_new(path: &Path, content: &[u8]) -> Result<(), KeyError> {
     make_folder(path)?;
-    fsutil::write_new(path, key.bytes(), 0o600).map_err(|e| match e.kind() {
+    fsutil::write_new(path, content, 0o600).map_err(|e| match e.kind() {
         io::ErrorKind::AlreadyExists => KeyError::AlreadyThere {
             path: path.to_owned(),
         },
         _ => KeyError::Unwritable(e),
-    })?;
-    Ok(RecoverySheet::of(&key))
+    })
 }
 
 /// Keeps this process's memory, and so the key, out of core dumps and away from debuggers.
@@ -354,6 +360,21 @@ pub(super) fn read_file(
     service_uid: u32,
     tolerated: Mode,
 ) -> Result<Option<Key>, KeyError> {
+    read_private(path, service_uid, tolerated, READ_AT_MOST_BYTES)?
+        .map(|content| parse(&content, &path.display().to_string()))
+        .transpose()
+}
+
+/// The first `at_most_bytes` of the key file `path`, `None` if there is no such file; refused when
+/// anybody but its owner and root could have read or changed it.
+///
+/// `tolerated` are permission bits that are allowed beside the owner's.
+pub fn read_private(
+    path: &Path,
+    service_uid: u32,
+    tolerated: Mode,
+    at_most_bytes: u64,
+) -> Result<Option<Zeroizing<Vec<u8>>>, KeyError> {
     let unreadable = |e: io::Error| KeyError::Unreadable {
         path: path.to_owned(),
         source: e,
@@ -400,11 +421,11 @@ pub(super) fn read_file(
         });
     }
     // As long as the longest read, so that no copy of the key is left behind by a reallocation.
-    let mut content = Zeroizing::new(Vec::with_capacity(READ_AT_MOST_BYTES as usize));
-    file.take(READ_AT_MOST_BYTES)
+    let mut content = Zeroizing::new(Vec::with_capacity(at_most_bytes as usize));
+    file.take(at_most_bytes)
         .read_to_end(&mut content)
         .map_err(unreadable)?;
-    parse(&content, &path.display().to_string()).map(Some)
+    Ok(Some(content))
 }
 
 fn parse_variable(text: &OsStr) -> Result<Key, KeyError> {

@@ -7,10 +7,14 @@
 //!
 //! The task that polls only polls. [`link`] is the seam to the MQTT client, [`acks`] the book of
 //! what is stored and not yet acknowledged.
+//!
+//! What we say ourselves goes by another connection: [`publisher`], in the words of [`announce`].
 
 pub mod acks;
+pub mod announce;
 pub mod link;
 pub mod publish;
+pub mod publisher;
 mod rumqtt;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +22,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+use zeroize::Zeroize as _;
 
 use crate::base::clock::Clock;
 use crate::base::ids;
@@ -29,6 +34,7 @@ use crate::event::system::{Noted, SubscriptionRefused, Weight};
 use crate::event_log::dedupe::Delivery;
 use crate::writer::{Handle, Reply, SessionOpening, Submission};
 
+use super::pin_desk::PinDesk;
 use acks::AckBook;
 use link::{Arrived, Incoming, Link, LinkError};
 pub use rumqtt::{Broker, RumqttLink};
@@ -62,6 +68,8 @@ pub struct Shared {
     pub writer: Handle,
     /// How topics and payloads are read.
     pub rules: Arc<Rules>,
+    /// Where PINs are looked at.
+    pub pins: Arc<PinDesk>,
     /// Counters.
     pub telemetry: Arc<Telemetry>,
     /// The time.
@@ -281,14 +289,20 @@ impl<L: Link> Subscriber<L> {
             telemetry.messages_redelivered.add_one();
         }
         let size_bytes = message.payload.len() + message.topic.len();
-        let inbound = Inbound {
+        let mut inbound = Inbound {
             topic: Arc::from(message.topic),
             payload: message.payload,
             qos: u8::from(message.packet_id.is_some()),
             retain: message.retain,
             received_at: self.shared.clock.now(),
         };
-        let decoded = decode(&inbound, &self.shared.rules);
+        let mut decoded = decode(&inbound, &self.shared.rules);
+        if decoded.pin.is_some() {
+            inbound.payload.zeroize();
+        }
+        // A hash takes a good part of a second, and the gate lets none through sooner than a second
+        // after the last: this family alone waits for it.
+        self.shared.pins.judge(&mut decoded, inbound.received_at);
         match decoded.events.first().map(|event| &event.event) {
             Some(crate::event::Event::MessageUndecodable(_)) => {
                 telemetry.messages_undecodable.add_one();

@@ -207,7 +207,7 @@ fn arrived(publish: Publish) -> Arrived {
     }
 }
 
-fn link_error(error: ConnectionError) -> LinkError {
+pub(super) fn link_error(error: ConnectionError) -> LinkError {
     match error {
         ConnectionError::MqttState(StateError::Deserialization(
             PacketError::PayloadSizeLimitExceeded(bytes),
