@@ -15,11 +15,13 @@ pub mod when;
 mod setup;
 
 pub mod alarm;
+pub mod cameras;
 pub mod check;
 pub mod completions;
 pub mod config;
 pub mod dead_letters;
 mod decide;
+pub mod events;
 pub mod init;
 mod opening;
 pub mod publish;
@@ -28,10 +30,13 @@ pub mod rebuild;
 pub mod recordings;
 pub mod replay;
 pub mod run;
+pub mod sensors;
 pub mod sql;
 pub mod status;
 pub mod tail;
+pub mod timelapse;
 pub mod up;
+pub mod ups;
 pub mod vault;
 
 use std::io::{IsTerminal as _, Read, Write};
@@ -51,6 +56,8 @@ Examples:
   nightjar status                          is all well?
   nightjar tail -f                         watch the house live
   nightjar query events --since today      what happened today
+  nightjar events list --unacknowledged    what nobody has looked at yet
+  nightjar sensors                         which sensors there are, and which are silent
   nightjar query                           everything that can be queried
   nightjar sql \"SELECT * FROM pets\"        any question, read-only
   nightjar check                           is the database whole?
@@ -133,6 +140,16 @@ pub enum Verb {
     Disarm(alarm::DisarmArgs),
     /// What the alarm does, and what it did
     Alarm(alarm::Args),
+    /// Moments at the house: list, acknowledge, and by which rules they are made
+    Events(events::Args),
+    /// Cameras, and whether they live
+    Cameras(cameras::Args),
+    /// Sensors, what they say, and whether they live
+    Sensors(sensors::Args),
+    /// The power: now, and what became of it
+    Ups(ups::Args),
+    /// When time-lapse films are made
+    Timelapse(timelapse::Args),
     /// Keys, and single files sealed and unsealed by hand
     Vault(vault::Args),
     /// What is configured, and where it comes from
@@ -256,6 +273,11 @@ fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> {
         Verb::Arm(args) => alarm::arm(args, context),
         Verb::Disarm(args) => alarm::disarm(args, context),
         Verb::Alarm(args) => alarm::run(args, context),
+        Verb::Events(args) => events::run(args, context),
+        Verb::Cameras(args) => cameras::run(args, context),
+        Verb::Sensors(args) => sensors::run(args, context),
+        Verb::Ups(args) => ups::run(args, context),
+        Verb::Timelapse(args) => timelapse::run(args, context),
         Verb::Vault(args) => vault::run(args, context),
         Verb::Config(args) => config::run(args, context),
         Verb::Completions(args) => completions::run(args, context),

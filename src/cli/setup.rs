@@ -161,6 +161,7 @@ pub(super) fn plan(config: &Config, folder: &Path) -> Result<Plan, CliError> {
         cache_kib: storage(config).1,
         pin: config.alarm.pin(),
         reactions: config.reactions(),
+        registry: config.registry(),
         recordings: recordings(config, folder)?,
         sabotage: sabotage()?,
     })

@@ -321,4 +321,5 @@ mod alarm;
 mod checks;
 mod keys;
 mod reading;
+mod registry;
 mod vault;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::alarm::Alarm;
 use super::alerts::Alerts;
 use super::clip_names::PathPattern;
+use super::registry::{Camera, Classification, Liveness, Sensor};
 use super::retention::Retention;
 use super::rules::Rule;
 use super::time_zone::Zone;
@@ -42,6 +43,14 @@ pub struct Config {
     pub rule: Vec<Rule>,
     /// Who is told of what.
     pub alerts: Alerts,
+    /// The cameras of the house; what their messages say never overwrites what stands here.
+    pub camera: Vec<Camera>,
+    /// The sensors of the house; what their messages say never overwrites what stands here.
+    pub sensor: Vec<Sensor>,
+    /// What moments are called.
+    pub classification: Classification,
+    /// When a device counts as silent.
+    pub liveness: Liveness,
     /// What the program tells about itself.
     pub log: Log,
 }

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::sections::{Config, Filters, Mqtt, Recordings};
 use super::units::{Duration, Size};
-use super::{alarm, alerts, retention, rules};
+use super::{alarm, alerts, registry, retention, rules};
 use crate::base::secret::Secret;
 
 /// A key and what is wrong with it.
@@ -67,6 +67,7 @@ pub(super) fn values(config: &Config) -> Vec<Complaint> {
     alarm::values(&config.alarm, &mut complaints);
     rules::values(&config.rule, &config.mqtt.publish_prefix, &mut complaints);
     alerts::values(&config.alerts, &mut complaints);
+    registry::values(config, &mut complaints);
     complaints
 }
 

@@ -26,6 +26,11 @@ use zeroize::Zeroizing;
 pub use json::MAX_PARSED_BYTES;
 pub use redact::MASK;
 
+/// A text that was written beside the bus, such as an address, without name, password and token.
+pub fn redacted(text: &str) -> String {
+    redact::text(text).0.into_owned()
+}
+
 use crate::base::clock::UnixNanos;
 use crate::base::ids::message_hash;
 use crate::event::message::{Undecodable, Unmapped};

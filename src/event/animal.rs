@@ -44,6 +44,13 @@ pub enum Location {
 }
 
 impl Location {
+    /// The place with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Exterior, Self::Interior, Self::Transition]
+            .into_iter()
+            .find(|place| place.name() == name)
+    }
+
     /// As stored and sent.
     pub const fn name(self) -> &'static str {
         match self {

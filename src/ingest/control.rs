@@ -91,6 +91,9 @@ const DECISIONS: &[Kind] = &[
     Kind::RecordingChecked,
     Kind::RecordingResealed,
     Kind::VaultKeyRotated,
+    Kind::EventAcknowledged,
+    Kind::TimelapseScheduled,
+    Kind::TimelapseUnscheduled,
 ];
 
 /// Something that a person decided, or found out by a verb, on its way to the daemon's writer.

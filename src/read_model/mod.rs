@@ -14,6 +14,7 @@ mod cameras;
 mod counts;
 mod dead_letters;
 pub mod events;
+pub mod liveness;
 mod logs;
 mod pets;
 mod recordings;
@@ -21,6 +22,8 @@ pub mod rules;
 mod sensor_rollups;
 mod sensors;
 mod system_events;
+pub mod timelapse;
+mod ups;
 mod wildlife;
 
 use crate::event::{Envelope, Kind};
@@ -87,6 +90,9 @@ impl Projection {
 pub const ALL: &[Projection] = &[
     alarm::PROJECTION,
     alerts::PROJECTION,
+    liveness::PROJECTION,
+    timelapse::PROJECTION,
+    ups::PROJECTION,
     cameras::PROJECTION,
     counts::PROJECTION,
     dead_letters::PROJECTION,
@@ -141,6 +147,9 @@ pub fn views() -> impl Iterator<Item = &'static View> {
         alarm::VIEWS,
         rules::VIEWS,
         alerts::VIEWS,
+        liveness::VIEWS,
+        timelapse::VIEWS,
+        ups::VIEWS,
     ]
     .into_iter()
     .flatten()

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod recordings;
+mod registry;
 
 use super::view::Window;
 use super::*;

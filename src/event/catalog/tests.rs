@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod alarm;
+mod registry;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -111,6 +112,17 @@ fn sample(kind: Kind) -> Event {
         | Kind::AlertRaised
         | Kind::AlertSuppressed
         | Kind::AlertAttempted => alarm::sample(kind),
+        Kind::CameraRegistered
+        | Kind::SensorRegistered
+        | Kind::ClassificationConfigured
+        | Kind::SensorWentSilent
+        | Kind::SensorReturned
+        | Kind::CameraWentSilent
+        | Kind::CameraReturned
+        | Kind::EventAcknowledged
+        | Kind::TimelapseScheduled
+        | Kind::TimelapseUnscheduled
+        | Kind::TimelapseRequested => registry::sample(kind),
     }
 }
 
@@ -453,6 +465,7 @@ fn wire_names_are_unique_and_noun_dot_past_verb() {
                     "low",
                     "critical",
                     "undecodable",
+                    "silent",
                 ]
                 .contains(&word)
         };
