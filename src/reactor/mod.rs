@@ -9,6 +9,12 @@
 //! but through the session. It sees the tables as of the end of the batch that its event came in
 //! (at most 1,000 events or 100 ms on).
 
+pub mod alarm;
+pub mod household;
+pub mod pin;
+pub mod sun;
+pub mod time_window;
+
 use crate::base::clock::UnixNanos;
 use crate::event::{Envelope, Kind, NewEvent};
 use crate::storage::{Session, StorageError};
