@@ -10,7 +10,7 @@
 
 use thiserror::Error;
 
-use super::{animal, camera, house, message, recording, sensor, system, upcast, vault};
+use super::{animal, camera, house, message, pet, recording, sensor, system, upcast, vault};
 
 /// Nesting allowed in a stored body: deeper ones are refused, not followed.
 const MAX_NESTING: usize = 160;
@@ -185,6 +185,25 @@ catalog! {
     SystemNoted = "system.noted" v 1 (system::Noted);
     /// A fixture stream was replayed to its end.
     ReplayFinished = "replay.finished" v 1 (system::ReplayFinished);
+    // Pets, as people keep them.
+    /// A pet is registered, or what is known of it changed.
+    PetRegistered = "pet.registered" v 1 (pet::Registered);
+    /// A pet is registered no more.
+    PetRemoved = "pet.removed" v 1 (pet::Removed);
+    /// A person says which animal a sighting shows.
+    SightingLabelled = "sighting.labelled" v 1 (pet::SightingLabelled);
+    /// A person takes a label back.
+    SightingUnlabelled = "sighting.unlabelled" v 1 (pet::SightingUnlabelled);
+    /// A picture is to teach the recogniser a pet.
+    PetImageStaged = "pet.image_staged" v 1 (pet::ImageStaged);
+    /// The recogniser was trained with pictures.
+    PetImagesUsed = "pet.images_used" v 1 (pet::ImagesUsed);
+    /// A rule of a pet is made or replaced.
+    PetRuleSet = "pet.rule_set" v 1 (pet::RuleSet);
+    /// A rule of a pet is gone.
+    PetRuleRemoved = "pet.rule_removed" v 1 (pet::RuleRemoved);
+    /// A rule of a pet fired; the text says what people are told.
+    PetRuleFired = "pet.rule_fired" v 1 (pet::RuleFired);
 }
 
 impl Kind {

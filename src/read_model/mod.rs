@@ -13,6 +13,7 @@ mod counts;
 mod dead_letters;
 mod events;
 mod logs;
+mod pet_rules;
 mod pets;
 mod recordings;
 mod sensor_rollups;
@@ -87,6 +88,7 @@ pub const ALL: &[Projection] = &[
     dead_letters::PROJECTION,
     events::PROJECTION,
     logs::PROJECTION,
+    pet_rules::PROJECTION,
     pets::PROJECTION,
     recordings::PROJECTION,
     sensor_rollups::PROJECTION,
@@ -124,6 +126,7 @@ pub fn views() -> impl Iterator<Item = &'static View> {
         sensor_rollups::VIEWS,
         cameras::VIEWS,
         pets::VIEWS,
+        pet_rules::VIEWS,
         wildlife::VIEWS,
         recordings::VIEWS,
         logs::VIEWS,

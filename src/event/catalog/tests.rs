@@ -1,6 +1,8 @@
 //! The stored form of every kind is frozen: golden files, one per version ever written.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod pets;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -101,6 +103,15 @@ fn sample(kind: Kind) -> Event {
         | Kind::SystemStopped
         | Kind::SystemNoted
         | Kind::ReplayFinished => system_sample(kind),
+        Kind::PetRegistered
+        | Kind::PetRemoved
+        | Kind::SightingLabelled
+        | Kind::SightingUnlabelled
+        | Kind::PetImageStaged
+        | Kind::PetImagesUsed
+        | Kind::PetRuleSet
+        | Kind::PetRuleRemoved
+        | Kind::PetRuleFired => pets::sample(kind),
     }
 }
 
@@ -442,6 +453,7 @@ fn wire_names_are_unique_and_noun_dot_past_verb() {
                     "low",
                     "critical",
                     "undecodable",
+                    "set",
                 ]
                 .contains(&word)
         };
