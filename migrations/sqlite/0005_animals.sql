@@ -60,6 +60,15 @@ CREATE TABLE pet_locations (
 CREATE INDEX pet_locations_by_time ON pet_locations (at);
 CREATE INDEX pet_locations_by_place ON pet_locations (pet_id, camera_id, place, at);
 
+-- Every place at which a camera has told a pet, and when last: few rows, for rules that ask each second.
+CREATE TABLE pet_places (
+    pet_id    TEXT NOT NULL,
+    camera_id TEXT NOT NULL,
+    place     TEXT NOT NULL,
+    last_at   INTEGER NOT NULL,
+    PRIMARY KEY (pet_id, camera_id, place)
+) STRICT, WITHOUT ROWID;
+
 -- Pictures for the training of whoever recognises pets.
 CREATE TABLE pet_training_images (
     id                  INTEGER PRIMARY KEY,    -- position of pet.image_staged

@@ -11,6 +11,7 @@
 
 pub mod alarm;
 pub mod household;
+pub mod pet_rules;
 pub mod pin;
 pub mod sun;
 pub mod time_window;
@@ -64,8 +65,11 @@ pub fn nothing(_: &mut Scene<'_>, _: &Envelope) -> Reaction {
 }
 
 /// Every reactor there is, in the order in which they are asked.
-pub const ALL: &[Reactor] = &[];
+pub const ALL: &[Reactor] = &[pet_rules::REACTOR];
 
 /// What the configuration tells the reactors.
 #[derive(Clone, Debug, Default)]
-pub struct Settings {}
+pub struct Settings {
+    /// To the rules of pets.
+    pub pet_rules: pet_rules::Settings,
+}

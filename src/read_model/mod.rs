@@ -6,6 +6,7 @@
 //! no state of its own.
 
 pub mod digest;
+pub mod encounters;
 pub mod view;
 
 mod cameras;

@@ -30,6 +30,7 @@ pub(super) const PROJECTION: Projection = Projection {
         table!("pets" by "id"),
         table!("pet_sightings" by "id"),
         table!("pet_locations" by "id"),
+        table!("pet_places" by "pet_id, camera_id, place"),
         table!("pet_training_images" by "id"),
     ],
     kinds: Some(&[
@@ -133,6 +134,12 @@ fn located(
         session.write(
             "INSERT INTO pet_locations (id, at, pet_id, camera_id, place) VALUES (?1, ?2, ?3, ?4, ?5)",
             values![event.position, event.occurred_at, &pet, &place.camera, &place.location],
+        )?;
+        session.write(
+            "INSERT INTO pet_places (pet_id, camera_id, place, last_at) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT (pet_id, camera_id, place) DO UPDATE SET \
+             last_at = max(last_at, excluded.last_at)",
+            values![&pet, &place.camera, &place.location, event.occurred_at],
         )?;
     }
     session.write(

@@ -111,6 +111,14 @@ fn adopt(session: &mut dyn Session, pet: &str, namesake: &str) -> Result<(), Sto
         values![pet, namesake],
     )?;
     session.write(
+        "INSERT INTO pet_places (pet_id, camera_id, place, last_at) \
+         SELECT ?1, camera_id, place, last_at FROM pet_places WHERE pet_id = ?2 \
+         ON CONFLICT (pet_id, camera_id, place) DO UPDATE SET \
+         last_at = max(last_at, excluded.last_at)",
+        values![pet, namesake],
+    )?;
+    session.write("DELETE FROM pet_places WHERE pet_id = ?1", values![namesake])?;
+    session.write(
         "UPDATE pet_training_images SET pet_id = ?1 WHERE pet_id = ?2",
         values![pet, namesake],
     )?;
