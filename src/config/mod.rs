@@ -27,6 +27,7 @@ mod time_zone;
 mod tree;
 pub mod units;
 mod validate;
+mod wildlife;
 
 pub use clip_names::{PathPattern, PatternError};
 pub use load::{Loaded, Override, SYSTEM_DIR, Sources, load};
@@ -39,3 +40,4 @@ pub use sections::{
     Config, Durability, Filters, Log, LogFormat, LogLevel, Mqtt, Recordings, Site, Storage, Vault,
 };
 pub use time_zone::{UnknownZone, Zone};
+pub use wildlife::Wildlife;

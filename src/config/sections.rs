@@ -13,6 +13,7 @@ use super::retention::Retention;
 use super::secret::Secret;
 use super::time_zone::Zone;
 use super::units::{Duration, Size};
+use super::wildlife::Wildlife;
 use crate::base::clock::UnixNanos;
 use crate::storage::sqlite;
 
@@ -33,6 +34,8 @@ pub struct Config {
     pub retention: Retention,
     /// Encryption of recordings.
     pub vault: Vault,
+    /// Which wild animals matter.
+    pub wildlife: Wildlife,
     /// What the program tells about itself.
     pub log: Log,
 }

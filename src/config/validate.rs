@@ -6,6 +6,7 @@ use super::retention;
 use super::secret::Secret;
 use super::sections::{Config, Filters, Mqtt, Recordings};
 use super::units::{Duration, Size};
+use super::wildlife;
 
 /// A key and what is wrong with it.
 pub(super) type Complaint = (&'static str, String);
@@ -64,12 +65,14 @@ pub(super) fn values(config: &Config) -> Vec<Complaint> {
     mqtt(&config.mqtt, &mut complaints);
     recordings(&config.recordings, &mut complaints);
     retention::values(&config.retention, &mut complaints);
+    wildlife::values(&config.wildlife, &mut complaints);
     complaints
 }
 
 /// What is wrong with keys together.
 pub(super) fn conflicts(config: &Config) -> Vec<Complaint> {
     let mut conflicts = retention::conflicts(&config.retention);
+    conflicts.extend(wildlife::conflicts(&config.wildlife));
     let mqtt = &config.mqtt;
     if mqtt.max_packet > mqtt.receive_hard_cap {
         conflicts.push((

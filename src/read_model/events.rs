@@ -3,12 +3,15 @@
 //! Edges only: a state that is merely told again, and a retained snapshot, make no row. A late
 //! message does, at its own time, and leaves the known present alone.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::view::columns;
 use super::{Projection, View, table};
 use crate::event::animal::{Location, Threat};
 use crate::event::camera::Detection;
+use crate::event::pet::{Action, RuleFired};
 use crate::event::reading::Reading;
 use crate::event::sentence::sentence;
 use crate::event::{Envelope, Event, Kind};
@@ -17,7 +20,7 @@ use crate::values;
 
 pub(super) const PROJECTION: Projection = Projection {
     name: "events",
-    version: 1,
+    version: 2,
     tables: &[
         table!("events" by "position"),
         table!("event_edges" by "stream, state_key"),
@@ -39,6 +42,8 @@ pub(super) const PROJECTION: Projection = Projection {
         Kind::UpsBatteryCritical,
         Kind::PresenceReported,
         Kind::ArmRequested,
+        // Pets.
+        Kind::PetRuleFired,
     ]),
     fold,
 };
@@ -80,7 +85,8 @@ const SENSOR_RULES: &[(&str, &str, &str, Severity)] = &[
     ("vibration", "detected", "VIBRATION", Severity::Warning),
 ];
 
-fn classify(event: &Envelope) -> Option<Moment<'_>> {
+/// `place` is where the camera of a pet looks, as far as anybody has told.
+fn classify(event: &Envelope, place: Option<Location>) -> Option<Moment<'_>> {
     let moment = |kind, severity| {
         Some(Moment {
             row: Some((kind, severity)),
@@ -116,7 +122,7 @@ fn classify(event: &Envelope) -> Option<Moment<'_>> {
         },
         Event::CameraMotionEnded(_) => moment("MOTION_END", Severity::Info),
         Event::CameraFailed(_) => moment("CAMERA_ERROR", Severity::Warning),
-        Event::PetSighted(sighting) => match (&sighting.pet_id, sighting.location) {
+        Event::PetSighted(sighting) => match (&sighting.pet_id, place) {
             (None, _) => moment("UNKNOWN_ANIMAL", Severity::Warning),
             (Some(_), Some(Location::Exterior | Location::Transition)) => {
                 moment("PET_ESCAPE", Severity::Alert)
@@ -144,25 +150,51 @@ fn classify(event: &Envelope) -> Option<Moment<'_>> {
             edge: Some(("presence", &presence.state)),
         }),
         Event::ArmRequested(_) => moment("ARM_REQUESTED", Severity::Info),
+        Event::PetRuleFired(fired) => moment("PET_RULE", rule_severity(fired)),
         _ => None,
     }
 }
 
+/// Priority from which on a rule of a pet is a grave one, of 0..=9.
+const GRAVE_PRIORITY: u8 = 7;
+
+fn rule_severity(fired: &RuleFired) -> Severity {
+    match (fired.action, fired.priority >= GRAVE_PRIORITY) {
+        (Action::Push, true) => Severity::Alert,
+        (Action::Push, false) | (Action::Record, true) => Severity::Warning,
+        (Action::Record, false) | (Action::Log, _) => Severity::Info,
+    }
+}
+
+/// Where the camera of a pet looks: as the message tells, else as the camera was registered. That
+/// is remembered like any state, as the edge `location` of the stream `camera/<id>`.
+fn place_of(
+    session: &mut dyn Session,
+    edges: &mut Edges<'_>,
+    event: &Envelope,
+) -> Result<Option<Location>, StorageError> {
+    let Event::PetSighted(sighting) = &event.event else {
+        return Ok(None);
+    };
+    if sighting.location.is_some() || sighting.pet_id.is_none() {
+        return Ok(sighting.location);
+    }
+    let camera = format!("camera/{}", sighting.camera);
+    let edge = edge_of(session, edges, Cow::Owned(camera), "location")?;
+    let known = edge.known.as_ref();
+    Ok(known.and_then(|(name, _)| Location::from_name(name)))
+}
+
 fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageError> {
-    let mut edges: BTreeMap<(&str, &str), Edge> = BTreeMap::new();
+    let mut edges = Edges::new();
     for event in batch {
-        let Some(moment) = classify(event) else {
+        let place = place_of(session, &mut edges, event)?;
+        let Some(moment) = classify(event, place) else {
             continue;
         };
         if let Some((key, value)) = moment.edge {
             let at = event.occurred_at;
-            let edge = match edges.entry((&event.stream.text, key)) {
-                std::collections::btree_map::Entry::Occupied(edge) => edge.into_mut(),
-                std::collections::btree_map::Entry::Vacant(empty) => {
-                    let known = stored_edge(session, &event.stream.text, key)?;
-                    empty.insert(known)
-                }
-            };
+            let edge = edge_of(session, &mut edges, Cow::Borrowed(&*event.stream.text), key)?;
             let late = edge
                 .known
                 .as_ref()
@@ -185,7 +217,7 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
             session.write(
                 "INSERT INTO event_edges (stream, state_key, value, at) VALUES (?1, ?2, ?3, ?4) \
                  ON CONFLICT (stream, state_key) DO UPDATE SET value = excluded.value, at = excluded.at",
-                values![*stream, *key, value, *at],
+                values![&**stream, *key, value, *at],
             )?;
         }
     }
@@ -195,6 +227,24 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
 struct Edge {
     known: Option<(String, i64)>,
     changed: bool,
+}
+
+/// What is known of each stream and key of a batch.
+type Edges<'a> = BTreeMap<(Cow<'a, str>, &'a str), Edge>;
+
+fn edge_of<'e, 'a>(
+    session: &mut dyn Session,
+    edges: &'e mut Edges<'a>,
+    stream: Cow<'a, str>,
+    key: &'a str,
+) -> Result<&'e mut Edge, StorageError> {
+    Ok(match edges.entry((stream, key)) {
+        Entry::Occupied(edge) => edge.into_mut(),
+        Entry::Vacant(empty) => {
+            let known = stored_edge(session, &empty.key().0, key)?;
+            empty.insert(known)
+        }
+    })
 }
 
 fn stored_edge(session: &mut dyn Session, stream: &str, key: &str) -> Result<Edge, StorageError> {

@@ -1,7 +1,7 @@
 //! Random events of every kind that a publisher can bring about: few subjects, so that they meet;
 //! odd texts, extreme numbers, times out of order.
 
-use nightjar::event::animal::{Location, PetLocated, PetSighted, Threat, WildlifeSighted};
+use nightjar::event::animal::{Location, PetLocated, PetSighted, Threats, WildlifeSighted};
 use nightjar::event::camera::{
     Detection, Failed as CameraFailed, HeartbeatReceived, MotionEnded, MotionStarted, SnapshotTaken,
 };
@@ -192,7 +192,7 @@ fn animal() -> BoxedStrategy<OnStream> {
         |(camera, species, confidence, temperature_c)| {
             let sighting = WildlifeSighted {
                 camera: camera.clone(),
-                threat: Threat::of_species(&species),
+                threat: Threats::default().of(&species),
                 species,
                 confidence,
                 bbox: None,

@@ -124,7 +124,10 @@ impl Known {
             return Ok(None);
         }
         let mut since: Option<UnixNanos> = None;
-        for seen in self.seen.iter().filter(|seen| is_zone(&seen.zone, zone)) {
+        let belongs = |seen: &&Seen| {
+            is_zone(&seen.zone, zone) || (seen.is_place && is_zone(&seen.camera, zone))
+        };
+        for seen in self.seen.iter().filter(belongs) {
             let begun = if seen.is_place {
                 first(
                     session,
@@ -144,8 +147,7 @@ impl Known {
             };
             since = since.into_iter().chain(begun.flatten()).min();
         }
-        // A camera may know the pet from places that it told and from no sighting of its own.
-        Ok(since.or_else(|| self.last_in(zone)))
+        Ok(since)
     }
 }
 
