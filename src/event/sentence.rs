@@ -200,14 +200,20 @@ fn about_pet(envelope: &Envelope) -> String {
         Event::SightingLabelled(named) => match (&named.pet_id, &named.species) {
             (Some(pet), _) => format!("Sighting {} shows {}", named.position, label(pet)),
             (None, Some(species)) => {
-                format!("Sighting {} shows a strange {}", named.position, excerpt(species))
+                format!(
+                    "Sighting {} shows a strange {}",
+                    named.position,
+                    excerpt(species)
+                )
             }
             (None, None) => format!("Sighting {} shows a strange animal", named.position),
         },
         Event::SightingUnlabelled(named) => {
             format!("Sighting {} shows what the camera said", named.position)
         }
-        Event::PetImageStaged(image) => format!("Picture of {} to train with", label(&image.pet_id)),
+        Event::PetImageStaged(image) => {
+            format!("Picture of {} to train with", label(&image.pet_id))
+        }
         Event::PetImagesUsed(images) => format!("Trained with {} pictures", images.ids.len()),
         Event::PetRuleSet(rule) => {
             let off = if rule.enabled { "" } else { ", switched off" };

@@ -90,7 +90,11 @@ impl Rule {
     pub fn says(&self) -> String {
         match &self.message {
             Some(message) => message.clone(),
-            None => format!("{} is {}", self.pet_name, condition::words(&self.conditions)),
+            None => format!(
+                "{} is {}",
+                self.pet_name,
+                condition::words(&self.conditions)
+            ),
         }
     }
 }

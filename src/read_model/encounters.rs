@@ -76,20 +76,51 @@ pub struct Encounter {
 macro_rules! encounters {
     (table $table:literal, animal $animal:literal, pet $pet:literal, where $filter:literal) => {
         concat!(
-            "SELECT s.id, s.at, e.at, ", $pet, ", s.species, s.camera_id, \
-             (SELECT count(*) FROM ", $table, " c WHERE c.", $animal, " = s.", $animal,
+            "SELECT s.id, s.at, e.at, ",
+            $pet,
+            ", s.species, s.camera_id, \
+             (SELECT count(*) FROM ",
+            $table,
+            " c WHERE c.",
+            $animal,
+            " = s.",
+            $animal,
             " AND c.camera_id = s.camera_id AND c.at BETWEEN s.at AND e.at), \
-             (SELECT max(c.confidence) FROM ", $table, " c WHERE c.", $animal, " = s.", $animal,
+             (SELECT max(c.confidence) FROM ",
+            $table,
+            " c WHERE c.",
+            $animal,
+            " = s.",
+            $animal,
             " AND c.camera_id = s.camera_id AND c.at BETWEEN s.at AND e.at) \
-             FROM ", $table, " s CROSS JOIN ", $table, " e WHERE ", $filter,
+             FROM ",
+            $table,
+            " s CROSS JOIN ",
+            $table,
+            " e WHERE ",
+            $filter,
             " AND s.at >= ?2 AND s.at < ?3 AND s.at <= ?4 AND (s.at < ?4 OR s.id < ?5) \
              AND (?6 IS NULL OR s.camera_id = ?6) \
-             AND NOT EXISTS (SELECT 1 FROM ", $table, " p WHERE p.", $animal, " = s.", $animal,
+             AND NOT EXISTS (SELECT 1 FROM ",
+            $table,
+            " p WHERE p.",
+            $animal,
+            " = s.",
+            $animal,
             " AND p.camera_id = s.camera_id AND p.at >= s.at - ?1 AND p.at <= s.at \
              AND (p.at < s.at OR p.id < s.id)) \
-             AND e.id = (SELECT l.id FROM ", $table, " l WHERE l.", $animal, " = s.", $animal,
+             AND e.id = (SELECT l.id FROM ",
+            $table,
+            " l WHERE l.",
+            $animal,
+            " = s.",
+            $animal,
             " AND l.camera_id = s.camera_id AND l.at >= s.at AND NOT EXISTS (SELECT 1 FROM ",
-            $table, " n WHERE n.", $animal, " = l.", $animal,
+            $table,
+            " n WHERE n.",
+            $animal,
+            " = l.",
+            $animal,
             " AND n.camera_id = l.camera_id AND n.at >= l.at AND n.at <= l.at + ?1 \
              AND (n.at > l.at OR n.id > l.id)) ORDER BY l.at, l.id LIMIT 1) \
              ORDER BY s.at DESC, s.id DESC LIMIT ?7"

@@ -76,6 +76,8 @@ fn on_stream() -> impl Strategy<Value = OnStream> {
         3 => house(),
         5 => recording(),
         4 => machine(),
+        // Pets.
+        4 => crate::random_pets::decision(),
     ]
 }
 

@@ -3,9 +3,7 @@
 use super::super::Reason;
 use super::super::fields::{Fields, required};
 use super::Fact;
-use crate::event::animal::{
-    Location, PetLocated, PetSighted, Threat, Threats, WildlifeSighted,
-};
+use crate::event::animal::{Location, PetLocated, PetSighted, Threat, Threats, WildlifeSighted};
 
 const LOCATIONS: &[(&str, Location)] = &[
     ("EXTERIOR", Location::Exterior),

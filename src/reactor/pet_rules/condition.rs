@@ -30,7 +30,9 @@ pub enum ConditionError {
     #[error("\"{0}\" is no number of minutes from 1 to {MINUTES_MAX}")]
     Minutes(String),
     /// A zone without a name, or with one that no camera has.
-    #[error("a zone has a name of 1 to {ZONE_CHARS_MAX} characters: a camera's id, or a place as it is told")]
+    #[error(
+        "a zone has a name of 1 to {ZONE_CHARS_MAX} characters: a camera's id, or a place as it is told"
+    )]
     Zone,
     /// No time of day.
     #[error("time_of_day: {0}")]
@@ -39,7 +41,9 @@ pub enum ConditionError {
     #[error("conditions are a JSON list of objects with \"type\": {0}")]
     Json(String),
     /// Nothing is asked of the pet.
-    #[error("a rule asks something of the pet: name a condition beside time_of_day; known are {FORMS}")]
+    #[error(
+        "a rule asks something of the pet: name a condition beside time_of_day; known are {FORMS}"
+    )]
     NothingOfThePet,
     /// Too much is asked.
     #[error("a rule has at most {CONDITIONS_MAX} conditions")]
@@ -58,7 +62,9 @@ pub fn parse(text: &str) -> Result<Condition, ConditionError> {
     let form = || ConditionError::Form(text.to_owned());
     let zone = || rest.map(ToOwned::to_owned).ok_or_else(form);
     let zone_and_minutes = || {
-        let (zone, minutes) = rest.and_then(|rest| rest.rsplit_once(',')).ok_or_else(form)?;
+        let (zone, minutes) = rest
+            .and_then(|rest| rest.rsplit_once(','))
+            .ok_or_else(form)?;
         Ok::<_, ConditionError>((zone.trim().to_owned(), minutes_of(minutes)?))
     };
     let condition = match kind {
@@ -100,9 +106,8 @@ pub fn parse_json(text: &str) -> Result<Vec<Condition>, ConditionError> {
 
 fn check(condition: &Condition) -> Result<(), ConditionError> {
     let (zone, minutes) = match condition {
-        Condition::DetectedInZone { zone } | Condition::DetectedWithoutPerson { zone: Some(zone) } => {
-            (Some(zone), None)
-        }
+        Condition::DetectedInZone { zone }
+        | Condition::DetectedWithoutPerson { zone: Some(zone) } => (Some(zone), None),
         Condition::DetectedWithoutPerson { zone: None } => (None, None),
         Condition::NotSeenInZone { zone, minutes }
         | Condition::InZoneLongerThan { zone, minutes } => (Some(zone), Some(*minutes)),

@@ -93,7 +93,9 @@ impl Known {
 
     /// The zone in which it was seen last; a place goes before the camera that told it.
     pub fn newest(&self) -> Option<&Seen> {
-        self.seen.iter().max_by_key(|seen| (seen.last_at, seen.is_place))
+        self.seen
+            .iter()
+            .max_by_key(|seen| (seen.last_at, seen.is_place))
     }
 
     /// When it was last seen in any zone but this one.

@@ -117,7 +117,10 @@ fn adopt(session: &mut dyn Session, pet: &str, namesake: &str) -> Result<(), Sto
          last_at = max(last_at, excluded.last_at)",
         values![pet, namesake],
     )?;
-    session.write("DELETE FROM pet_places WHERE pet_id = ?1", values![namesake])?;
+    session.write(
+        "DELETE FROM pet_places WHERE pet_id = ?1",
+        values![namesake],
+    )?;
     session.write(
         "UPDATE pet_training_images SET pet_id = ?1 WHERE pet_id = ?2",
         values![pet, namesake],
