@@ -21,6 +21,8 @@ pub mod dead_letters;
 mod decide;
 pub mod init;
 mod opening;
+mod paging;
+pub mod pets;
 pub mod publish;
 pub mod query;
 pub mod rebuild;
@@ -32,6 +34,7 @@ pub mod status;
 pub mod tail;
 pub mod up;
 pub mod vault;
+pub mod wildlife;
 
 use std::io::{IsTerminal as _, Read, Write};
 use std::path::PathBuf;
@@ -61,6 +64,8 @@ Examples:
   nightjar publish TOPIC PAYLOAD           one message
   nightjar recordings list                 what was recorded, and whether it is sealed
   nightjar vault unseal clip.vge           open a recording
+  nightjar pets list                       where the pets are
+  nightjar wildlife species                which wild animals ever came
   nightjar config show --origin            what is set, and where
   nightjar completions bash                for the shell";
 
@@ -127,6 +132,10 @@ pub enum Verb {
     Recordings(recordings::Args),
     /// Keys, and single files sealed and unsealed by hand
     Vault(vault::Args),
+    /// The pets of the house: where they were seen, what should be told about them
+    Pets(pets::Args),
+    /// Wild animals: who came, how often, and when
+    Wildlife(wildlife::Args),
     /// What is configured, and where it comes from
     Config(config::Args),
     /// Print what a shell needs to complete the command line
@@ -246,6 +255,8 @@ fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> {
         Verb::Publish(args) => publish::run(args, context),
         Verb::Recordings(args) => recordings::run(args, context),
         Verb::Vault(args) => vault::run(args, context),
+        Verb::Pets(args) => pets::run(args, context),
+        Verb::Wildlife(args) => wildlife::run(args, context),
         Verb::Config(args) => config::run(args, context),
         Verb::Completions(args) => completions::run(args, context),
     }
