@@ -317,6 +317,7 @@ fn sealed() -> NewEvent {
     )
 }
 
+mod animals;
 mod checks;
 mod keys;
 mod reading;
