@@ -192,12 +192,13 @@ fn react(scene: &mut Scene<'_>, event: &Envelope) -> Reaction {
 }
 
 fn tick(scene: &mut Scene<'_>) -> Reaction {
+    // The rules go first: they are few, while cameras may tell any number of pets.
     let mut rules = all(
         scene.session,
         "SELECT r.id, r.pet_id, p.name, r.name, r.conditions, r.action, r.message, r.cooldown_s, \
-         r.priority, r.enabled, r.set_at, r.last_fired_at FROM pets p CROSS JOIN pet_rules r \
-         ON r.pet_id = p.id WHERE p.registered_at IS NOT NULL AND r.enabled = 1 \
-         ORDER BY p.id, r.priority DESC, r.id",
+         r.priority, r.enabled, r.set_at, r.last_fired_at FROM pet_rules r CROSS JOIN pets p \
+         ON p.id = r.pet_id WHERE p.registered_at IS NOT NULL AND r.enabled = 1 \
+         ORDER BY r.pet_id, r.priority DESC, r.id",
         &[],
         rule_of,
     )?;
