@@ -158,7 +158,7 @@ fn a_pet_is_registered_joined_with_its_traffic_changed_and_removed() {
         &house,
         &["pets", "show", "bixx"],
         Exit::NoInput,
-        "did you mean `Bix`?",
+        "did you mean `bix`?",
     );
     refused(
         &house,
@@ -566,7 +566,7 @@ fn wild_animals_are_listed_counted_and_told_when_they_are_new() {
     assert_eq!(hours, ["02:00", "03:00", "03:00", "05:00"]);
     refused(
         &house,
-        &["wildlife", "list", "--species", "fx"],
+        &["wildlife", "list", "--species", "foxx"],
         Exit::NoInput,
         "did you mean `fox`?",
     );
