@@ -24,6 +24,8 @@ mod decide;
 pub mod events;
 pub mod init;
 mod opening;
+mod paging;
+pub mod pets;
 pub mod publish;
 pub mod query;
 pub mod rebuild;
@@ -38,6 +40,7 @@ pub mod timelapse;
 pub mod up;
 pub mod ups;
 pub mod vault;
+pub mod wildlife;
 
 use std::io::{IsTerminal as _, Read, Write};
 use std::path::PathBuf;
@@ -70,6 +73,8 @@ Examples:
   nightjar recordings list                 what was recorded, and whether it is sealed
   nightjar arm away                        and disarm; `nightjar alarm` says what it does
   nightjar vault unseal clip.vge           open a recording
+  nightjar pets list                       where the pets are
+  nightjar wildlife species                which wild animals ever came
   nightjar config show --origin            what is set, and where
   nightjar completions bash                for the shell";
 
@@ -152,6 +157,10 @@ pub enum Verb {
     Timelapse(timelapse::Args),
     /// Keys, and single files sealed and unsealed by hand
     Vault(vault::Args),
+    /// The pets of the house: where they were seen, what should be told about them
+    Pets(pets::Args),
+    /// Wild animals: who came, how often, and when
+    Wildlife(wildlife::Args),
     /// What is configured, and where it comes from
     Config(config::Args),
     /// Print what a shell needs to complete the command line
@@ -279,6 +288,8 @@ fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> {
         Verb::Ups(args) => ups::run(args, context),
         Verb::Timelapse(args) => timelapse::run(args, context),
         Verb::Vault(args) => vault::run(args, context),
+        Verb::Pets(args) => pets::run(args, context),
+        Verb::Wildlife(args) => wildlife::run(args, context),
         Verb::Config(args) => config::run(args, context),
         Verb::Completions(args) => completions::run(args, context),
     }

@@ -200,7 +200,7 @@ pub(super) fn rules(config: &Config) -> Result<Rules, CliError> {
         "{}/{}/#",
         config.mqtt.publish_prefix, config.site.name
     ))?;
-    Ok(Rules::new(prefix, vec![own]))
+    Ok(Rules::new(prefix, vec![own]).with_threats(config.wildlife.threats()))
 }
 
 /// The broker of this configuration.

@@ -318,6 +318,7 @@ fn sealed() -> NewEvent {
 }
 
 mod alarm;
+mod animals;
 mod checks;
 mod keys;
 mod reading;

@@ -30,6 +30,7 @@ mod time_zone;
 mod tree;
 pub mod units;
 mod validate;
+mod wildlife;
 
 pub use crate::base::secret::{REDACTED, Secret};
 pub use alarm::{Alarm, EntryDelay, ExitDelay};
@@ -46,3 +47,4 @@ pub use sections::{
     Config, Durability, Filters, Log, LogFormat, LogLevel, Mqtt, Recordings, Site, Storage, Vault,
 };
 pub use time_zone::{UnknownZone, Zone};
+pub use wildlife::Wildlife;

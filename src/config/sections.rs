@@ -16,6 +16,7 @@ use super::retention::Retention;
 use super::rules::Rule;
 use super::time_zone::Zone;
 use super::units::{Duration, Size};
+use super::wildlife::Wildlife;
 use crate::base::clock::UnixNanos;
 use crate::base::secret::Secret;
 use crate::storage::sqlite;
@@ -51,6 +52,8 @@ pub struct Config {
     pub classification: Classification,
     /// When a device counts as silent.
     pub liveness: Liveness,
+    /// Which wild animals matter.
+    pub wildlife: Wildlife,
     /// What the program tells about itself.
     pub log: Log,
 }

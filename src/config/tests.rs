@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::schema::keys;
 use super::units::{Duration, Size};
 use super::*;
+use crate::event::animal::Threat;
 
 /// A folder as `/etc/nightjar` would be, and the rest of the sources.
 struct House {
@@ -922,4 +923,23 @@ fn policies_are_read_in_their_order_and_written_again() {
     assert_eq!(policies[1].max_total, Some(Size::gib(1)));
     let again = House::with(&render(&loaded, true)).load();
     assert_eq!(again.config, loaded.config);
+}
+
+#[test]
+fn a_wild_animal_has_one_threat() {
+    refused(
+        "wildlife.predators = ['Bear']",
+        "1:22: `wildlife.predators` has \"Bear\"; a species is 1 to 128 characters in lower case, \
+         without blanks around it",
+    );
+    refused(
+        "wildlife.predators = ['fox']",
+        "1:10: `wildlife.predators` and `wildlife.nuisances` both name \"fox\"; it is one or the \
+         other",
+    );
+    let config = House::with("wildlife.nuisances = ['badger']").load().config;
+    let threats = config.wildlife.threats();
+    assert_eq!(threats.of("badger"), Threat::Nuisance);
+    assert_eq!(threats.of("fox"), Threat::Passive);
+    assert_eq!(threats.of("bear"), Threat::Predator);
 }

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::sections::{Config, Filters, Mqtt, Recordings};
 use super::units::{Duration, Size};
+use super::wildlife;
 use super::{alarm, alerts, registry, retention, rules};
 use crate::base::secret::Secret;
 
@@ -68,12 +69,14 @@ pub(super) fn values(config: &Config) -> Vec<Complaint> {
     rules::values(&config.rule, &config.mqtt.publish_prefix, &mut complaints);
     alerts::values(&config.alerts, &mut complaints);
     registry::values(config, &mut complaints);
+    wildlife::values(&config.wildlife, &mut complaints);
     complaints
 }
 
 /// What is wrong with keys together.
 pub(super) fn conflicts(config: &Config) -> Vec<Complaint> {
     let mut conflicts = retention::conflicts(&config.retention);
+    conflicts.extend(wildlife::conflicts(&config.wildlife));
     let mqtt = &config.mqtt;
     if mqtt.max_packet > mqtt.receive_hard_cap {
         conflicts.push((

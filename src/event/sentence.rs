@@ -178,6 +178,15 @@ pub fn sentence_with(envelope: &Envelope, names: Names<'_>) -> String {
         | Event::TimelapseScheduled(_)
         | Event::TimelapseUnscheduled(_)
         | Event::TimelapseRequested(_) => about_registry(envelope, &subject, &camera),
+        Event::PetRegistered(_)
+        | Event::PetRemoved(_)
+        | Event::SightingLabelled(_)
+        | Event::SightingUnlabelled(_)
+        | Event::PetImageStaged(_)
+        | Event::PetImagesUsed(_)
+        | Event::PetRuleSet(_)
+        | Event::PetRuleRemoved(_)
+        | Event::PetRuleFired(_) => about_pet(envelope),
     }
 }
 
@@ -342,6 +351,44 @@ fn because(envelope: &Envelope) -> String {
 fn labels(names: &[impl AsRef<str>]) -> String {
     let labels: Vec<String> = names.iter().map(|name| label(name.as_ref())).collect();
     labels.join(", ")
+}
+
+/// What people decide about their pets, and what a rule says.
+fn about_pet(envelope: &Envelope) -> String {
+    let subject = label(envelope.subject());
+    match &envelope.event {
+        Event::PetRegistered(pet) => format!("{} is a pet of the house", excerpt(&pet.name)),
+        Event::PetRemoved(_) => format!("{subject} is no pet of the house any more"),
+        Event::SightingLabelled(named) => match (&named.pet_id, &named.species) {
+            (Some(pet), _) => format!("Sighting {} shows {}", named.position, label(pet)),
+            (None, Some(species)) => {
+                format!(
+                    "Sighting {} shows a strange {}",
+                    named.position,
+                    excerpt(species)
+                )
+            }
+            (None, None) => format!("Sighting {} shows a strange animal", named.position),
+        },
+        Event::SightingUnlabelled(named) => {
+            format!("Sighting {} shows what the camera said", named.position)
+        }
+        Event::PetImageStaged(image) => {
+            format!("Picture of {} to train with", label(&image.pet_id))
+        }
+        Event::PetImagesUsed(images) => format!("Trained with {} pictures", images.ids.len()),
+        Event::PetRuleSet(rule) => {
+            let off = if rule.enabled { "" } else { ", switched off" };
+            format!("Rule \"{}\" for {subject}{off}", excerpt(&rule.name))
+        }
+        Event::PetRuleRemoved(rule) => {
+            format!("No rule \"{}\" for {subject} any more", excerpt(&rule.name))
+        }
+        Event::PetRuleFired(fired) if envelope.text().is_empty() => {
+            format!("{subject}: {}", excerpt(&fired.name))
+        }
+        _ => excerpt(envelope.text()),
+    }
 }
 
 fn sensor(subject: &str, reading: &super::sensor::SensorReported) -> String {

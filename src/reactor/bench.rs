@@ -10,7 +10,6 @@ use super::pin::PinHash;
 use crate::base::clock::{Clock, SECOND_NS, UnixNanos};
 use crate::base::shutdown::Shutdown;
 use crate::decode::{Inbound, Rules, decode};
-use crate::event::NewEvent;
 use crate::ingest::pin_desk::PinDesk;
 use crate::read_model;
 use crate::storage::sqlite::{Database, Durability, Options as SqliteOptions};
@@ -55,11 +54,6 @@ impl House {
         };
         house.start();
         house
-    }
-
-    /// Messages are read by these rules from now on.
-    pub(crate) fn read_by(&mut self, rules: Rules) {
-        self.rules = rules;
     }
 
     fn start(&mut self) {
@@ -136,11 +130,6 @@ impl House {
             })
             .unwrap();
         self.handle().barrier().unwrap();
-    }
-
-    /// Events of the program's own, or a person's, in one batch.
-    pub(crate) fn store(&self, events: Vec<NewEvent>) {
-        self.handle().store(events).unwrap();
     }
 
     /// So many seconds pass, and the reactors are asked what is due, once, at their end.

@@ -19,6 +19,7 @@ mod arming;
 pub(crate) mod bench;
 pub mod household;
 pub mod liveness;
+pub mod pet_rules;
 pub mod pin;
 pub mod rules;
 pub mod sun;
@@ -79,6 +80,7 @@ pub fn nothing(_: &mut Scene<'_>, _: &Envelope) -> Reaction {
 pub const ALL: &[Reactor] = &[
     arming::REACTOR,
     liveness::REACTOR,
+    pet_rules::REACTOR,
     timelapse::REACTOR,
     rules::REACTOR,
     alerts::REACTOR,

@@ -47,6 +47,7 @@ pub const KINDS: &[Kind] = &[
     Kind::SensorReturned,
     Kind::CameraWentSilent,
     Kind::CameraReturned,
+    Kind::PetRuleFired,
 ];
 
 /// Kinds that say something about moments.

@@ -6,6 +6,7 @@
 //! no state of its own.
 
 pub mod digest;
+pub mod encounters;
 pub mod view;
 
 pub mod alarm;
@@ -16,6 +17,7 @@ mod dead_letters;
 pub mod events;
 pub mod liveness;
 mod logs;
+mod pet_rules;
 mod pets;
 mod recordings;
 pub mod rules;
@@ -98,6 +100,7 @@ pub const ALL: &[Projection] = &[
     dead_letters::PROJECTION,
     events::PROJECTION,
     logs::PROJECTION,
+    pet_rules::PROJECTION,
     pets::PROJECTION,
     recordings::PROJECTION,
     rules::PROJECTION,
@@ -138,6 +141,7 @@ pub fn views() -> impl Iterator<Item = &'static View> {
         sensor_rollups::VIEWS,
         cameras::VIEWS,
         pets::VIEWS,
+        pet_rules::VIEWS,
         wildlife::VIEWS,
         recordings::VIEWS,
         logs::VIEWS,

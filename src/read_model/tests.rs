@@ -1,6 +1,7 @@
 //! What the tables say of given events, asked through the views that people use.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod animals;
 mod recordings;
 mod registry;
 

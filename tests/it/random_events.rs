@@ -4,7 +4,7 @@
 mod alarm;
 mod registry;
 
-use nightjar::event::animal::{Location, PetLocated, PetSighted, Threat, WildlifeSighted};
+use nightjar::event::animal::{Location, PetLocated, PetSighted, Threats, WildlifeSighted};
 use nightjar::event::camera::{
     Detection, Failed as CameraFailed, HeartbeatReceived, MotionEnded, MotionStarted, SnapshotTaken,
 };
@@ -83,6 +83,8 @@ fn on_stream() -> impl Strategy<Value = OnStream> {
         4 => machine(),
         3 => alarm::alarm(),
         4 => registry::registry(),
+        // Pets.
+        4 => crate::random_pets::decision(),
     ]
 }
 
@@ -199,7 +201,7 @@ fn animal() -> BoxedStrategy<OnStream> {
         |(camera, species, confidence, temperature_c)| {
             let sighting = WildlifeSighted {
                 camera: camera.clone(),
-                threat: Threat::of_species(&species),
+                threat: Threats::default().of(&species),
                 species,
                 confidence,
                 bbox: None,

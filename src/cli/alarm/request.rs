@@ -17,7 +17,7 @@ use crate::writer::Receipt;
 
 /// What can be armed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Mode {
+pub(super) enum Mode {
     /// For staying at home
     Home,
     /// For leaving

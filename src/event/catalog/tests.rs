@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod alarm;
+mod pets;
 mod registry;
 
 use std::collections::BTreeSet;
@@ -123,6 +124,15 @@ fn sample(kind: Kind) -> Event {
         | Kind::TimelapseScheduled
         | Kind::TimelapseUnscheduled
         | Kind::TimelapseRequested => registry::sample(kind),
+        Kind::PetRegistered
+        | Kind::PetRemoved
+        | Kind::SightingLabelled
+        | Kind::SightingUnlabelled
+        | Kind::PetImageStaged
+        | Kind::PetImagesUsed
+        | Kind::PetRuleSet
+        | Kind::PetRuleRemoved
+        | Kind::PetRuleFired => pets::sample(kind),
     }
 }
 
@@ -466,6 +476,7 @@ fn wire_names_are_unique_and_noun_dot_past_verb() {
                     "critical",
                     "undecodable",
                     "silent",
+                    "set",
                 ]
                 .contains(&word)
         };

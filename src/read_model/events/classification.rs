@@ -11,6 +11,7 @@
 use crate::event::alarm::ArmState;
 use crate::event::animal::{Location, Threat};
 use crate::event::camera::Detection;
+use crate::event::pet::Action;
 use crate::event::reading::Reading;
 use crate::event::{Envelope, Event, Kind};
 
@@ -39,6 +40,9 @@ pub(in super::super) struct Circumstances {
 pub(in super::super) const fn is_armed(state: ArmState) -> bool {
     !matches!(state, ArmState::Disarmed | ArmState::ExitDelay)
 }
+
+/// Priority from which on a rule of a pet is a grave one, of 0–9.
+const GRAVE_PRIORITY: u8 = 7;
 
 /// One rule: data, not an object.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +74,8 @@ pub(in super::super) enum When {
     Pet,
     /// The animal is a pet of the house, and the camera looks there.
     PetIn(&'static [Location]),
+    /// A pet's rule does this, and has at least this priority, 0–9.
+    PetRule(Action, u8),
     /// The wild animal is of this sort.
     Threatens(Threat),
     /// The face belongs to somebody known.
@@ -243,6 +249,10 @@ pub(in super::super) const RULES: &[Rule] = &[
     rule(Kind::PetSighted, When::PetIn(OUTSIDE), Edge::Each, "PET_ESCAPE", Alert),
     rule(Kind::PetSighted, When::Pet, Edge::Each, "PET_DETECTED", Info),
     each(Kind::PetSighted, "UNKNOWN_ANIMAL", Warning),
+    rule(Kind::PetRuleFired, When::PetRule(Action::Push, GRAVE_PRIORITY), Edge::Each, "PET_RULE", Alert),
+    rule(Kind::PetRuleFired, When::PetRule(Action::Push, 0), Edge::Each, "PET_RULE", Warning),
+    rule(Kind::PetRuleFired, When::PetRule(Action::Record, GRAVE_PRIORITY), Edge::Each, "PET_RULE", Warning),
+    each(Kind::PetRuleFired, "PET_RULE", Info),
     rule(Kind::WildlifeSighted, When::Threatens(Threat::Predator), Edge::Each, "WILDLIFE_PREDATOR", Alert),
     rule(Kind::WildlifeSighted, When::Threatens(Threat::Nuisance), Edge::Each, "WILDLIFE_NUISANCE", Warning),
     rule(Kind::WildlifeSighted, When::Threatens(Threat::Passive), Edge::Each, "WILDLIFE_PASSIVE", Info),
@@ -317,6 +327,13 @@ impl When {
             Self::Detects(Detection::Vehicle) => "a vehicle is recognised".into(),
             Self::Pet => "a known pet".into(),
             Self::PetIn(_) => "a known pet outside or at a door".into(),
+            Self::PetRule(action, 0) => format!("its action is {}", action.name()),
+            Self::PetRule(action, least) => {
+                format!(
+                    "its action is {}, its priority {least} or more",
+                    action.name()
+                )
+            }
             Self::Threatens(threat) => threat.name().to_lowercase(),
             Self::KnownFace => "a known face".into(),
             Self::UpsSays(word) => format!("its status says {word}"),
@@ -345,6 +362,9 @@ impl When {
                 // What the message says counts before what is registered.
                 let place = sighting.location.or(circumstances.camera_location);
                 sighting.pet_id.is_some() && place.is_some_and(|place| places.contains(&place))
+            }
+            (Self::PetRule(action, least), Event::PetRuleFired(fired)) => {
+                fired.action == *action && fired.priority >= *least
             }
             (Self::Threatens(threat), Event::WildlifeSighted(sighting)) => {
                 sighting.threat == *threat
