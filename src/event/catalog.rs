@@ -10,7 +10,9 @@
 
 use thiserror::Error;
 
-use super::{animal, camera, house, message, recording, sensor, system, upcast, vault};
+use super::{
+    animal, camera, house, message, recording, retention, sensor, system, upcast, vault,
+};
 
 /// Nesting allowed in a stored body: deeper ones are refused, not followed.
 const MAX_NESTING: usize = 160;
@@ -185,6 +187,10 @@ catalog! {
     SystemNoted = "system.noted" v 1 (system::Noted);
     /// A fixture stream was replayed to its end.
     ReplayFinished = "replay.finished" v 1 (system::ReplayFinished);
+
+    // Retention of the tables.
+    /// Rows of a table went for their age or number; the text says which rule asked for it.
+    RetentionApplied = "retention.applied" v 1 (retention::Applied);
 }
 
 impl Kind {

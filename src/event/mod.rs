@@ -11,6 +11,7 @@ pub mod house;
 pub mod message;
 pub mod reading;
 pub mod recording;
+pub mod retention;
 pub mod sensor;
 pub mod sentence;
 pub mod system;

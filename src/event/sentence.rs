@@ -4,6 +4,7 @@
 use super::camera::Detection;
 use super::recording::{Integrity, Part};
 use super::{Envelope, Event};
+use crate::base::clock::rfc3339;
 use crate::base::ids::hex;
 
 /// Longest excerpt of foreign text in a sentence, characters.
@@ -149,6 +150,13 @@ pub fn sentence(envelope: &Envelope) -> String {
         Event::SystemStopped(_) => "Nightjar stopped".into(),
         Event::SystemNoted(_) => excerpt(envelope.text()),
         Event::ReplayFinished(replay) => format!("Replayed {} messages", replay.messages),
+        Event::RetentionApplied(applied) => format!(
+            "{} rows of {} from before {} deleted: {}",
+            applied.rows,
+            excerpt(&applied.table),
+            rfc3339(applied.before),
+            excerpt(envelope.text())
+        ),
     }
 }
 

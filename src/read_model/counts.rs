@@ -13,8 +13,8 @@ pub(super) const PROJECTION: Projection = Projection {
     name: "counts",
     version: 1,
     tables: &[
-        table!("event_counts_hourly" by "bucket_at, kind, source"),
-        table!("event_counts_daily" by "bucket_at, kind, source"),
+        table!("event_counts_hourly" by "bucket_at, kind, source", aging by "bucket_at" for 90),
+        table!("event_counts_daily" by "bucket_at, kind, source", aging by "bucket_at"),
     ],
     kinds: None,
     fold,

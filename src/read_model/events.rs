@@ -19,7 +19,7 @@ pub(super) const PROJECTION: Projection = Projection {
     name: "events",
     version: 1,
     tables: &[
-        table!("events" by "position"),
+        table!("events" by "position", aging by "timestamp_ns" for 365),
         table!("event_edges" by "stream, state_key"),
     ],
     kinds: Some(&[

@@ -5,6 +5,7 @@
 //! was cut into batches changes nothing; rebuilding gives the same tables; a fold has no clock and
 //! no state of its own.
 
+pub mod aging;
 pub mod digest;
 pub mod view;
 
@@ -15,6 +16,7 @@ mod events;
 mod logs;
 mod pets;
 mod recordings;
+mod retention;
 mod sensor_rollups;
 mod sensors;
 mod system_events;
@@ -23,6 +25,8 @@ mod wildlife;
 use crate::event::{Envelope, Kind};
 use crate::storage::{Session, StorageError};
 
+pub use aging::Aging;
+use aging::table;
 pub use view::View;
 
 /// Folds a batch, in order of position, into the projection's tables.
@@ -52,18 +56,9 @@ pub struct Table {
     pub clear: &'static str,
     /// Reads every column in the order of the primary key.
     pub dump: &'static str,
+    /// How its rows age; those of a table without it stay for ever.
+    pub aging: Option<Aging>,
 }
-
-macro_rules! table {
-    ($name:literal by $key:literal) => {
-        $crate::read_model::Table {
-            name: $name,
-            clear: concat!("DELETE FROM ", $name),
-            dump: concat!("SELECT * FROM ", $name, " ORDER BY ", $key),
-        }
-    };
-}
-pub(crate) use table;
 
 impl Projection {
     /// Whether it has anything to do with this event.
@@ -89,6 +84,7 @@ pub const ALL: &[Projection] = &[
     logs::PROJECTION,
     pets::PROJECTION,
     recordings::PROJECTION,
+    retention::PROJECTION,
     sensor_rollups::PROJECTION,
     sensors::PROJECTION,
     system_events::PROJECTION,
@@ -126,6 +122,7 @@ pub fn views() -> impl Iterator<Item = &'static View> {
         pets::VIEWS,
         wildlife::VIEWS,
         recordings::VIEWS,
+        retention::VIEWS,
         logs::VIEWS,
         system_events::VIEWS,
         dead_letters::VIEWS,

@@ -11,7 +11,10 @@ use crate::values;
 pub(super) const PROJECTION: Projection = Projection {
     name: "pets",
     version: 1,
-    tables: &[table!("pets" by "id"), table!("pet_sightings" by "id")],
+    tables: &[
+        table!("pets" by "id"),
+        table!("pet_sightings" by "id", aging by "at" for 730),
+    ],
     kinds: Some(&[Kind::PetSighted, Kind::PetLocated]),
     fold,
 };

@@ -18,9 +18,10 @@ pub(super) const PROJECTION: Projection = Projection {
     name: "recordings",
     version: 2,
     tables: &[
-        table!("recordings" by "id"),
+        // Only what was deleted: the row of a recording that exists is part of it.
+        table!("recordings" by "id", aging by "deleted_at" if "state = 'deleted' AND starred = 0 AND held = 0" for 365),
         table!("recording_hints" by "file, camera_id"),
-        table!("recording_motions" by "position"),
+        table!("recording_motions" by "position", aging by "started_at" for 365),
         table!("vault_keys" by "key_id"),
     ],
     kinds: Some(&[

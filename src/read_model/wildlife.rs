@@ -9,7 +9,7 @@ use crate::values;
 pub(super) const PROJECTION: Projection = Projection {
     name: "wildlife",
     version: 1,
-    tables: &[table!("wildlife_sightings" by "id")],
+    tables: &[table!("wildlife_sightings" by "id", aging by "at" for 730)],
     kinds: Some(&[Kind::WildlifeSighted]),
     fold,
 };

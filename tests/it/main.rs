@@ -9,5 +9,6 @@ mod properties;
 mod random_events;
 mod recordings;
 mod recovery;
+mod retention;
 mod source;
 mod verbs;

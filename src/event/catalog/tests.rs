@@ -1,6 +1,8 @@
 //! The stored form of every kind is frozen: golden files, one per version ever written.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod retention;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -101,6 +103,7 @@ fn sample(kind: Kind) -> Event {
         | Kind::SystemStopped
         | Kind::SystemNoted
         | Kind::ReplayFinished => system_sample(kind),
+        Kind::RetentionApplied => retention::sample(kind),
     }
 }
 
