@@ -31,6 +31,7 @@ use crate::ingest::control::{self, ControlError};
 use crate::ingest::mqtt::{self, Broker, Health, RumqttLink, Subscriber, Subscription};
 use crate::ingest::recordings;
 use crate::ingest::replay::Direct;
+use crate::ingest::tables;
 use crate::read_model;
 use crate::storage::sqlite::Durability;
 use crate::writer::sabotage::Sabotage;
@@ -68,6 +69,8 @@ pub struct Plan {
     pub reactions: crate::reactor::Settings,
     /// The recordings watcher, unless it is switched off.
     pub recordings: Option<recordings::Options>,
+    /// How long the tables keep their rows.
+    pub tables: tables::Policies,
     /// Promises broken on purpose, for tests of the tests.
     pub sabotage: Sabotage,
 }
@@ -293,6 +296,14 @@ pub fn start(
         desk = Some(watcher.desk());
         threads.push(thread("nightjar-recordings", move || watcher.run())?);
     }
+    let keeper = tables::Keeper::new(
+        plan.folder.join(DATABASE),
+        plan.tables,
+        writer.clone(),
+        clock.clone(),
+        shutdown.clone(),
+    );
+    threads.push(thread("nightjar-tables", move || keeper.run())?);
     let runtime = edge()?;
     let signals = Signals::of(&runtime)?;
     let mut address = plan.broker;

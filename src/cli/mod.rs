@@ -26,6 +26,7 @@ pub mod query;
 pub mod rebuild;
 pub mod recordings;
 pub mod replay;
+pub mod retention;
 pub mod run;
 pub mod sql;
 pub mod status;
@@ -60,6 +61,7 @@ Examples:
   nightjar replay night.jsonl              feed a fixture stream
   nightjar publish TOPIC PAYLOAD           one message
   nightjar recordings list                 what was recorded, and whether it is sealed
+  nightjar retention show                  how long the tables keep their rows
   nightjar vault unseal clip.vge           open a recording
   nightjar config show --origin            what is set, and where
   nightjar completions bash                for the shell";
@@ -125,6 +127,8 @@ pub enum Verb {
     Publish(publish::Args),
     /// List, show, play, keep and delete recordings
     Recordings(recordings::Args),
+    /// How long the tables keep their rows, and what would go
+    Retention(retention::Args),
     /// Keys, and single files sealed and unsealed by hand
     Vault(vault::Args),
     /// What is configured, and where it comes from
@@ -245,6 +249,7 @@ fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> {
         Verb::Replay(args) => replay::run(args, context),
         Verb::Publish(args) => publish::run(args, context),
         Verb::Recordings(args) => recordings::run(args, context),
+        Verb::Retention(args) => retention::run(args, context),
         Verb::Vault(args) => vault::run(args, context),
         Verb::Config(args) => config::run(args, context),
         Verb::Completions(args) => completions::run(args, context),

@@ -21,6 +21,7 @@ mod schema;
 mod secret;
 mod sections;
 mod suggestion;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod time_zone;
@@ -38,4 +39,5 @@ pub use secret::{REDACTED, Secret};
 pub use sections::{
     Config, Durability, Filters, Log, LogFormat, LogLevel, Mqtt, Recordings, Site, Storage, Vault,
 };
+pub use tables::{Age, TableLimits, Tables};
 pub use time_zone::{UnknownZone, Zone};

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::clip_names::PathPattern;
 use super::retention::Retention;
 use super::secret::Secret;
+use super::tables::Tables;
 use super::time_zone::Zone;
 use super::units::{Duration, Size};
 use crate::base::clock::UnixNanos;
@@ -31,6 +32,8 @@ pub struct Config {
     pub recordings: Recordings,
     /// Which recordings are deleted by themselves.
     pub retention: Retention,
+    /// How long the tables keep their rows.
+    pub tables: Tables,
     /// Encryption of recordings.
     pub vault: Vault,
     /// What the program tells about itself.

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use super::retention;
 use super::secret::Secret;
 use super::sections::{Config, Filters, Mqtt, Recordings};
+use super::tables;
 use super::units::{Duration, Size};
 
 /// A key and what is wrong with it.
@@ -64,6 +65,7 @@ pub(super) fn values(config: &Config) -> Vec<Complaint> {
     mqtt(&config.mqtt, &mut complaints);
     recordings(&config.recordings, &mut complaints);
     retention::values(&config.retention, &mut complaints);
+    tables::values(&config.tables, &mut complaints);
     complaints
 }
 

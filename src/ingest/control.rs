@@ -52,6 +52,7 @@ const DECISIONS: &[Kind] = &[
     Kind::RecordingChecked,
     Kind::RecordingResealed,
     Kind::VaultKeyRotated,
+    Kind::RetentionApplied,
 ];
 
 /// Something that a person decided, or found out by a verb, on its way to the daemon's writer.
