@@ -320,4 +320,5 @@ fn sealed() -> NewEvent {
 mod checks;
 mod keys;
 mod reading;
+mod retention;
 mod vault;

@@ -1,10 +1,13 @@
 //! What retention makes of the tables: exactly the rows that an event names go, in its place in the
 //! order of the log, and nothing that is starred, held, open or of the present.
 
+use nightjar::base::clock::{Clock, DAY_NS};
 use nightjar::event::animal::PetSighted;
 use nightjar::event::recording::{Deleted, Held, Sealed, Starred};
 use nightjar::event::retention::Applied;
+use nightjar::event::system::{Level, LogWritten};
 use nightjar::event::{Event, Extra, NewEvent};
+use nightjar::ingest::tables::{Keeper, Limits};
 use nightjar::read_model::aging;
 use nightjar::storage::Owned;
 use proptest::prelude::*;
@@ -172,6 +175,70 @@ fn steps_are_as_large_as_asked_unless_rows_are_of_one_time() {
     assert_eq!(aging.cut_by_rows(&mut session, 100).unwrap(), None);
     let size = aging.size(&mut session).unwrap();
     assert_eq!(size, (6, Some(NOW + 2 * MINUTE)));
+}
+
+fn log_lines(bench: &BenchBox, days: i64, count: i64) {
+    let line = |index| {
+        let line = LogWritten {
+            host: "box".into(),
+            source: "sshd".into(),
+            level: Level::Info,
+            fields: Extra::new(),
+        };
+        let mut event = NewEvent::own(NOW, "log/box/sshd", line);
+        event.occurred_at = NOW - days * DAY_NS + index;
+        event
+    };
+    bench.store((0..count).map(line).collect());
+}
+
+fn keeper(bench: &BenchBox, clock: &Clock, limits: Limits) -> Keeper {
+    let policies = [("log_lines".to_owned(), limits)].into();
+    let (path, writer) = (bench.path().to_owned(), bench.handle().clone());
+    Keeper::new(path, policies, writer, clock.clone(), bench.shutdown.clone())
+}
+
+#[test]
+fn a_run_takes_a_tenth_and_never_while_the_clock_cannot_be_trusted() {
+    let (bench, clock) = (BenchBox::new(), Clock::fixed(NOW));
+    log_lines(&bench, 40, 100);
+    log_lines(&bench, 1, 100);
+    let month = Limits {
+        max_age_ns: Some(30 * DAY_NS),
+        max_rows: None,
+    };
+    let left = || bench.number("SELECT count(*) FROM log_lines");
+    let mut keeper = keeper(&bench, &clock, month);
+    keeper.look(false).unwrap();
+    assert_eq!(left(), 200);
+    keeper.look(true).unwrap();
+    assert_eq!(left(), 180);
+    keeper.look(true).unwrap();
+    assert_eq!(left(), 162);
+    clock.set(NOW + 3_650 * DAY_NS);
+    keeper.look(true).unwrap();
+    assert_eq!(left(), 162, "the clock has jumped");
+    let noted = "SELECT count(*) FROM system_events WHERE component = 'retention' \
+                 AND level = 'alert' AND message LIKE 'no row of a table goes for its age%'";
+    assert_eq!(bench.number(noted), 1);
+    assert_eq!(bench.unequal_after_rebuild(), Vec::<&str>::new());
+}
+
+#[test]
+fn the_oldest_rows_beyond_the_number_go_whatever_the_clock_says() {
+    let (bench, clock) = (BenchBox::new(), Clock::fixed(NOW - 3_650 * DAY_NS));
+    log_lines(&bench, 40, 100);
+    let few = Limits {
+        max_age_ns: Some(DAY_NS),
+        max_rows: Some(95),
+    };
+    let mut keeper = keeper(&bench, &clock, few);
+    keeper.look(true).unwrap();
+    assert_eq!(bench.number("SELECT count(*) FROM log_lines"), 95);
+    let oldest = bench.number("SELECT min(at) FROM log_lines");
+    assert_eq!(oldest, NOW - 40 * DAY_NS + 5);
+    keeper.look(true).unwrap();
+    assert_eq!(bench.number("SELECT count(*) FROM log_lines"), 95);
 }
 
 proptest! {
