@@ -29,6 +29,7 @@ pub mod replay;
 pub mod retention;
 pub mod run;
 pub mod sql;
+pub mod state;
 pub mod status;
 pub mod tail;
 pub mod up;
@@ -51,6 +52,7 @@ Examples:
   nightjar status                          is all well?
   nightjar tail -f                         watch the house live
   nightjar query events --since today      what happened today
+  nightjar state --at \"2026-11-20 03:12\"   the house as it was then
   nightjar query                           everything that can be queried
   nightjar sql \"SELECT * FROM pets\"        any question, read-only
   nightjar check                           is the database whole?
@@ -109,6 +111,8 @@ pub enum Verb {
     Init(init::Args),
     /// Is all well?
     Status(status::Args),
+    /// The house as it is, or as it was at any instant
+    State(state::Args),
     /// Show the event log, as it grows
     Tail(tail::Args),
     /// Ask the tables: events, sensors, recordings …
@@ -237,6 +241,7 @@ pub fn run(cli: &Cli) -> Result<(), CliError> {
 fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> {
     match verb {
         Verb::Status(args) => status::run(args, context),
+        Verb::State(args) => state::run(args, context),
         Verb::Tail(args) => tail::run(args, context),
         Verb::Query(args) => query::run(args, context),
         Verb::Sql(args) => sql::run(args, context),

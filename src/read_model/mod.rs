@@ -132,5 +132,21 @@ pub fn views() -> impl Iterator<Item = &'static View> {
     .flatten()
 }
 
+/// What `nightjar state` shows: a projection, and a view of it that tells the present.
+pub const STATE_SECTIONS: &[(&str, &str)] = &[
+    ("sensors", "sensor_states"),
+    ("sensors", "sensors"),
+    ("pets", "pets"),
+    ("cameras", "cameras"),
+];
+
+/// The sections of the state, each with the projection that its tables belong to.
+pub fn state_sections() -> impl Iterator<Item = (&'static Projection, &'static View)> {
+    STATE_SECTIONS.iter().filter_map(|(projection, view)| {
+        let projection = ALL.iter().find(|one| one.name == *projection)?;
+        Some((projection, views().find(|one| one.name == *view)?))
+    })
+}
+
 #[cfg(test)]
 mod tests;

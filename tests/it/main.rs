@@ -4,6 +4,7 @@
 mod architecture;
 mod bench_box;
 mod parking;
+mod plans;
 mod projections;
 mod properties;
 mod random_events;
@@ -11,4 +12,5 @@ mod recordings;
 mod recovery;
 mod retention;
 mod source;
+mod state;
 mod verbs;
