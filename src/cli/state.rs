@@ -97,7 +97,10 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
 fn projections() -> Vec<Projection> {
     let mut projections: Vec<Projection> = Vec::new();
     for (projection, _) in state_sections() {
-        if projections.iter().all(|known| known.name != projection.name) {
+        if projections
+            .iter()
+            .all(|known| known.name != projection.name)
+        {
             projections.push(*projection);
         }
     }
@@ -148,7 +151,10 @@ fn show_json(
             let object = |row: &Vec<Owned>| {
                 let columns = view.columns.iter().zip(row);
                 let fields = columns.map(|(column, value)| {
-                    (column.name.to_owned(), json_value(value, Some(column.shape)))
+                    (
+                        column.name.to_owned(),
+                        json_value(value, Some(column.shape)),
+                    )
                 });
                 serde_json::Value::Object(fields.collect())
             };

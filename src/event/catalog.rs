@@ -10,9 +10,7 @@
 
 use thiserror::Error;
 
-use super::{
-    animal, camera, house, message, recording, retention, sensor, system, upcast, vault,
-};
+use super::{animal, camera, house, message, recording, retention, sensor, system, upcast, vault};
 
 /// Nesting allowed in a stored body: deeper ones are refused, not followed.
 const MAX_NESTING: usize = 160;

@@ -226,10 +226,7 @@ impl EventReader {
 }
 
 /// What the log calls these kinds; those that never occurred are left out.
-pub fn kind_ids(
-    session: &mut dyn Session,
-    kinds: &[Kind],
-) -> Result<HashSet<i64>, StorageError> {
+pub fn kind_ids(session: &mut dyn Session, kinds: &[Kind]) -> Result<HashSet<i64>, StorageError> {
     let mut ids = HashSet::new();
     for kind in kinds {
         let id = crate::storage::first(

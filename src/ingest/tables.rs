@@ -345,7 +345,10 @@ impl Keeper {
     fn note(&self, change: Change) -> Result<(), WriterError> {
         let (level, text) = match change {
             Change::Paused(text) => (Weight::Alert, text),
-            Change::Over => (Weight::Info, "rows of tables may go for their age again".into()),
+            Change::Over => (
+                Weight::Info,
+                "rows of tables may go for their age again".into(),
+            ),
         };
         let noted = Noted {
             component: "retention".into(),

@@ -99,12 +99,10 @@ impl Aging {
     }
 
     /// How many rows are older than `before`.
-    pub fn rows_before(
-        &self,
-        session: &mut dyn Session,
-        before: i64,
-    ) -> Result<i64, StorageError> {
-        let count = first(session, self.count_before, values![before], |row| row.int(0))?;
+    pub fn rows_before(&self, session: &mut dyn Session, before: i64) -> Result<i64, StorageError> {
+        let count = first(session, self.count_before, values![before], |row| {
+            row.int(0)
+        })?;
         Ok(count.unwrap_or(0))
     }
 

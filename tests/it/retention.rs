@@ -195,7 +195,13 @@ fn log_lines(bench: &BenchBox, days: i64, count: i64) {
 fn keeper(bench: &BenchBox, clock: &Clock, limits: Limits) -> Keeper {
     let policies = [("log_lines".to_owned(), limits)].into();
     let (path, writer) = (bench.path().to_owned(), bench.handle().clone());
-    Keeper::new(path, policies, writer, clock.clone(), bench.shutdown.clone())
+    Keeper::new(
+        path,
+        policies,
+        writer,
+        clock.clone(),
+        bench.shutdown.clone(),
+    )
 }
 
 #[test]

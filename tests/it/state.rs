@@ -1,9 +1,9 @@
 //! The state as of any instant is what the live tables said then.
 
+use nightjar::event::Extra;
 use nightjar::event::NewEvent;
 use nightjar::event::reading::Reading;
 use nightjar::event::sensor::SensorReported;
-use nightjar::event::Extra;
 use nightjar::read_model::view::Window;
 use nightjar::read_model::{self, Projection, STATE_SECTIONS, state_sections};
 use nightjar::storage::sqlite::{Database, Durability, Options};
@@ -37,7 +37,11 @@ fn state_after(bench: &BenchBox, position: i64) -> State {
     let mut scratch = Database::open_writer(&folder.path().join("s.db"), options).unwrap();
     let projections: Vec<Projection> = read_model::ALL
         .iter()
-        .filter(|projection| STATE_SECTIONS.iter().any(|(name, _)| *name == projection.name))
+        .filter(|projection| {
+            STATE_SECTIONS
+                .iter()
+                .any(|(name, _)| *name == projection.name)
+        })
         .copied()
         .collect();
     let mut live = bench.reader();
@@ -66,7 +70,12 @@ fn an_event_counts_from_the_instant_at_which_it_was_received() {
         };
         NewEvent::own(NOW + minute * 60_000_000_000, "sensor/attic", report)
     };
-    bench.store(vec![report(0, 20.0), report(1, 21.0), report(1, 22.0), report(2, 23.0)]);
+    bench.store(vec![
+        report(0, 20.0),
+        report(1, 21.0),
+        report(1, 22.0),
+        report(2, 23.0),
+    ]);
     let mut reader = bench.reader();
     let mut session = reader.snapshot().unwrap();
     let minute = NOW + 60_000_000_000;

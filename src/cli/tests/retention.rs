@@ -54,7 +54,11 @@ fn run_deletes_a_tenth_and_says_what_is_left() {
     let lines = gone.iter().find(|row| row["table"] == "log_lines").unwrap();
     assert_eq!((&lines["rows"], &lines["left"]), (&4.into(), &26.into()));
     assert_eq!(lines["reason"], "older than 30 days");
-    assert!(ran.messages.contains("more in later runs"), "{}", ran.messages);
+    assert!(
+        ran.messages.contains("more in later runs"),
+        "{}",
+        ran.messages
+    );
     assert_eq!(json(&house.run(&counted))[0]["n"], 36);
     let told = json(&house.run(&["query", "retention_cuts", "--json"]));
     let told = told.iter().find(|row| row["table_name"] == "log_lines");
@@ -75,7 +79,10 @@ fn limits_come_from_the_configuration_and_slips_are_told() {
     let rows = json(&house.run(&["retention", "show", "--json"]));
     let lines = rows.iter().find(|row| row["table"] == "log_lines").unwrap();
     assert_eq!(lines["max_age"], "for ever");
-    assert_eq!((&lines["max_rows"], &lines["due"]), (&1000.into(), &0.into()));
+    assert_eq!(
+        (&lines["max_rows"], &lines["due"]),
+        (&1000.into(), &0.into())
+    );
     for (text, told) in [
         ("[tables.log_line]\nmax_age = \"1d\"", "tables.log_line"),
         ("[tables.pets]\nmax_age = \"1d\"", "tables.pets"),
