@@ -33,6 +33,7 @@ use crate::ingest::pin_desk::PinDesk;
 use crate::ingest::recordings;
 use crate::ingest::registry;
 use crate::ingest::replay::Direct;
+use crate::ingest::tables;
 use crate::reactor::pin::PinHash;
 use crate::read_model;
 use crate::storage::sqlite::{Database, Durability};
@@ -75,6 +76,8 @@ pub struct Plan {
     pub registry: registry::Registry,
     /// The recordings watcher, unless it is switched off.
     pub recordings: Option<recordings::Options>,
+    /// How long the tables keep their rows.
+    pub tables: tables::Policies,
     /// Promises broken on purpose, for tests of the tests.
     pub sabotage: Sabotage,
 }
@@ -302,6 +305,14 @@ pub fn start(
         desk = Some(watcher.desk());
         threads.push(thread("nightjar-recordings", move || watcher.run())?);
     }
+    let keeper = tables::Keeper::new(
+        plan.folder.join(DATABASE),
+        plan.tables,
+        writer.clone(),
+        clock.clone(),
+        shutdown.clone(),
+    );
+    threads.push(thread("nightjar-tables", move || keeper.run())?);
     let runtime = edge()?;
     let signals = Signals::of(&runtime)?;
     let mut address = plan.broker;

@@ -31,9 +31,11 @@ pub mod query;
 pub mod rebuild;
 pub mod recordings;
 pub mod replay;
+pub mod retention;
 pub mod run;
 pub mod sensors;
 pub mod sql;
+pub mod state;
 pub mod status;
 pub mod tail;
 pub mod timelapse;
@@ -61,6 +63,7 @@ Examples:
   nightjar query events --since today      what happened today
   nightjar events list --unacknowledged    what nobody has looked at yet
   nightjar sensors                         which sensors there are, and which are silent
+  nightjar state --at \"2026-11-20 03:12\"   the house as it was then
   nightjar query                           everything that can be queried
   nightjar sql \"SELECT * FROM pets\"        any question, read-only
   nightjar check                           is the database whole?
@@ -72,6 +75,7 @@ Examples:
   nightjar publish TOPIC PAYLOAD           one message
   nightjar recordings list                 what was recorded, and whether it is sealed
   nightjar arm away                        and disarm; `nightjar alarm` says what it does
+  nightjar retention show                  how long the tables keep their rows
   nightjar vault unseal clip.vge           open a recording
   nightjar pets list                       where the pets are
   nightjar wildlife species                which wild animals ever came
@@ -121,6 +125,8 @@ pub enum Verb {
     Init(init::Args),
     /// Is all well?
     Status(status::Args),
+    /// The house as it is, or as it was at any instant
+    State(state::Args),
     /// Show the event log, as it grows
     Tail(tail::Args),
     /// Ask the tables: events, sensors, recordings …
@@ -155,6 +161,8 @@ pub enum Verb {
     Ups(ups::Args),
     /// When time-lapse films are made
     Timelapse(timelapse::Args),
+    /// How long the tables keep their rows, and what would go
+    Retention(retention::Args),
     /// Keys, and single files sealed and unsealed by hand
     Vault(vault::Args),
     /// The pets of the house: where they were seen, what should be told about them
@@ -267,6 +275,7 @@ pub fn run(cli: &Cli) -> Result<(), CliError> {
 fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> {
     match verb {
         Verb::Status(args) => status::run(args, context),
+        Verb::State(args) => state::run(args, context),
         Verb::Tail(args) => tail::run(args, context),
         Verb::Query(args) => query::run(args, context),
         Verb::Sql(args) => sql::run(args, context),
@@ -287,6 +296,7 @@ fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> {
         Verb::Sensors(args) => sensors::run(args, context),
         Verb::Ups(args) => ups::run(args, context),
         Verb::Timelapse(args) => timelapse::run(args, context),
+        Verb::Retention(args) => retention::run(args, context),
         Verb::Vault(args) => vault::run(args, context),
         Verb::Pets(args) => pets::run(args, context),
         Verb::Wildlife(args) => wildlife::run(args, context),

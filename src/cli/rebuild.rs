@@ -193,10 +193,10 @@ fn show_json(compared: &[Comparison], context: &mut Context<'_>) -> std::io::Res
 }
 
 /// A progress bar on stderr, where stderr is a terminal.
-struct Bar(ProgressBar);
+pub(super) struct Bar(ProgressBar);
 
 impl Bar {
-    fn new(context: &Context<'_>) -> Self {
+    pub(super) fn new(context: &Context<'_>) -> Self {
         let target = if context.screen.live {
             ProgressDrawTarget::stderr()
         } else {
@@ -209,13 +209,13 @@ impl Bar {
         Self(ProgressBar::with_draw_target(None, target).with_style(style))
     }
 
-    fn show(&self, doing: &str, at: i64, all: i64) {
+    pub(super) fn show(&self, doing: &str, at: i64, all: i64) {
         self.0.set_length(all as u64);
         self.0.set_message(doing.to_owned());
         self.0.set_position(at as u64);
     }
 
-    fn end(&self) {
+    pub(super) fn end(&self) {
         self.0.finish_and_clear();
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::exit::{CliError, Exit};
 use super::{Context, Global, folder};
 use crate::app::{Plan, StartError, Status};
+use crate::base::clock::MILLISECOND_NS;
 use crate::base::{fsutil, ids};
 use crate::config::{self, Config, ConfigError, Loaded, Origin, Override, Sources};
 use crate::decode::Rules;
@@ -15,6 +16,7 @@ use crate::ingest::mqtt::Broker;
 use crate::ingest::recordings;
 use crate::ingest::recordings::retention::plan::{DiskLimits, Policies, Policy};
 use crate::ingest::recordings::retention::{Meter, Settings};
+use crate::ingest::tables;
 use crate::storage::sqlite::Durability;
 use crate::vault::admission::AdmissionOptions;
 use crate::vault::key::{self, KeyEnvironment, KeyError, KeyOptions};
@@ -163,8 +165,24 @@ pub(super) fn plan(config: &Config, folder: &Path) -> Result<Plan, CliError> {
         reactions: config.reactions(),
         registry: config.registry(),
         recordings: recordings(config, folder)?,
+        tables: tables(config),
         sabotage: sabotage()?,
     })
+}
+
+/// How long the tables keep their rows after this configuration.
+pub(super) fn tables(config: &Config) -> tables::Policies {
+    let limits = config.tables.iter().map(|(name, limits)| {
+        let age_ns = |age: config::units::Duration| {
+            i64::try_from(age.as_millis()).map_or(i64::MAX, |ms| ms.saturating_mul(MILLISECOND_NS))
+        };
+        let limits = tables::Limits {
+            max_age_ns: limits.max_age.0.map(age_ns),
+            max_rows: limits.max_rows.map(|rows| rows as i64),
+        };
+        (name.to_owned(), limits)
+    });
+    limits.collect()
 }
 
 /// How hard a commit is, and the writer's page cache in KiB.

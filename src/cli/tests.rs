@@ -323,4 +323,5 @@ mod checks;
 mod keys;
 mod reading;
 mod registry;
+mod retention;
 mod vault;

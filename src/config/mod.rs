@@ -24,6 +24,7 @@ mod rules;
 mod schema;
 mod sections;
 mod suggestion;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod time_zone;
@@ -46,5 +47,6 @@ pub use schema::{ENVIRONMENT_PREFIX, REFERENCE, schema};
 pub use sections::{
     Config, Durability, Filters, Log, LogFormat, LogLevel, Mqtt, Recordings, Site, Storage, Vault,
 };
+pub use tables::{Age, TableLimits, Tables};
 pub use time_zone::{UnknownZone, Zone};
 pub use wildlife::Wildlife;

@@ -14,6 +14,7 @@ use super::clip_names::PathPattern;
 use super::registry::{Camera, Classification, Liveness, Sensor};
 use super::retention::Retention;
 use super::rules::Rule;
+use super::tables::Tables;
 use super::time_zone::Zone;
 use super::units::{Duration, Size};
 use super::wildlife::Wildlife;
@@ -36,6 +37,8 @@ pub struct Config {
     pub recordings: Recordings,
     /// Which recordings are deleted by themselves.
     pub retention: Retention,
+    /// How long the tables keep their rows.
+    pub tables: Tables,
     /// Encryption of recordings.
     pub vault: Vault,
     /// The alarm.

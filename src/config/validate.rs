@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::sections::{Config, Filters, Mqtt, Recordings};
+use super::tables;
 use super::units::{Duration, Size};
 use super::wildlife;
 use super::{alarm, alerts, registry, retention, rules};
@@ -70,6 +71,7 @@ pub(super) fn values(config: &Config) -> Vec<Complaint> {
     alerts::values(&config.alerts, &mut complaints);
     registry::values(config, &mut complaints);
     wildlife::values(&config.wildlife, &mut complaints);
+    tables::values(&config.tables, &mut complaints);
     complaints
 }
 

@@ -14,6 +14,7 @@ use super::{
     alarm, animal, camera, house, liveness, message, pet, recording, registry, sensor, system,
     timelapse, upcast, vault,
 };
+use super::{animal, camera, house, message, recording, retention, sensor, system, upcast, vault};
 
 /// Nesting allowed in a stored body: deeper ones are refused, not followed.
 const MAX_NESTING: usize = 160;
@@ -244,6 +245,10 @@ catalog! {
     PetRuleRemoved = "pet.rule_removed" v 1 (pet::RuleRemoved);
     /// A rule of a pet fired; the text says what people are told.
     PetRuleFired = "pet.rule_fired" v 1 (pet::RuleFired);
+
+    // Retention of the tables.
+    /// Rows of a table went for their age or number; the text says which rule asked for it.
+    RetentionApplied = "retention.applied" v 1 (retention::Applied);
 }
 
 impl Kind {

@@ -15,6 +15,7 @@ pub mod pet;
 pub mod reading;
 pub mod recording;
 pub mod registry;
+pub mod retention;
 pub mod sensor;
 pub mod sentence;
 pub mod system;

@@ -6,6 +6,7 @@ use super::camera::Detection;
 use super::house::ArmMode;
 use super::recording::{Integrity, Part};
 use super::{Envelope, Event};
+use crate::base::clock::rfc3339;
 use crate::base::ids::hex;
 
 /// Longest excerpt of foreign text in a sentence, characters.
@@ -187,6 +188,13 @@ pub fn sentence_with(envelope: &Envelope, names: Names<'_>) -> String {
         | Event::PetRuleSet(_)
         | Event::PetRuleRemoved(_)
         | Event::PetRuleFired(_) => about_pet(envelope),
+        Event::RetentionApplied(applied) => format!(
+            "{} rows of {} from before {} deleted: {}",
+            applied.rows,
+            excerpt(&applied.table),
+            rfc3339(applied.before),
+            excerpt(envelope.text())
+        ),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading the event log, in the order of positions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::names::NamesById;
 use crate::event::envelope::Name;
@@ -127,6 +127,46 @@ impl EventReader {
         Ok((opened?, ended))
     }
 
+    /// The events of these kinds after position `after`, up to and with `until`, ascending, and the
+    /// position up to which the log was looked through: its end, `until`, or where enough events
+    /// were found. Other kinds are stepped over without being read.
+    pub fn chunk_of(
+        &mut self,
+        session: &mut dyn Session,
+        after: i64,
+        until: i64,
+        kinds: &HashSet<i64>,
+        events: usize,
+    ) -> Result<(Vec<Envelope>, i64), StorageError> {
+        let mut rows: Vec<Stored> = Vec::new();
+        let mut scanned = after;
+        while rows.len() < events && scanned < until {
+            let from = scanned;
+            session.read(
+                "SELECT position, kind, version, occurred_at, received_at, stream, source, topic, \
+                 flags, cause, text, body FROM event_log \
+                 WHERE position > ?1 AND position <= ?2 ORDER BY position LIMIT ?3",
+                values![from, until, QUERY_ROWS as i64],
+                &mut |row| {
+                    scanned = row.int(0)?;
+                    if kinds.contains(&row.int(1)?) {
+                        rows.push(Stored::read(row)?);
+                    }
+                    Ok(())
+                },
+            )?;
+            if scanned == from {
+                // Positions have no gaps: here the log ends.
+                scanned = until;
+            }
+        }
+        let opened: Result<Vec<_>, _> = rows
+            .into_iter()
+            .map(|stored| self.open(session, stored))
+            .collect();
+        Ok((opened?, scanned))
+    }
+
     /// The event at `position`.
     pub fn at(
         &mut self,
@@ -183,6 +223,21 @@ impl EventReader {
             event,
         })
     }
+}
+
+/// What the log calls these kinds; those that never occurred are left out.
+pub fn kind_ids(session: &mut dyn Session, kinds: &[Kind]) -> Result<HashSet<i64>, StorageError> {
+    let mut ids = HashSet::new();
+    for kind in kinds {
+        let id = crate::storage::first(
+            session,
+            "SELECT id FROM names WHERE name = ?1",
+            values![kind.name()],
+            |row| row.int(0),
+        )?;
+        ids.extend(id);
+    }
+    Ok(ids)
 }
 
 /// The first position that arrived at or after `at`, found by bisection: arrival follows position.

@@ -103,6 +103,7 @@ const DECISIONS: &[Kind] = &[
     Kind::PetImagesUsed,
     Kind::PetRuleSet,
     Kind::PetRuleRemoved,
+    Kind::RetentionApplied,
 ];
 
 /// Something that a person decided, or found out by a verb, on its way to the daemon's writer.

@@ -1,8 +1,10 @@
 //! Ingest: how things get in. Each source turns what it sees into submissions to the writer.
 
+mod clock_guard;
 pub mod control;
 pub mod mqtt;
 pub mod pin_desk;
 pub mod recordings;
 pub mod registry;
 pub mod replay;
+pub mod tables;

@@ -13,8 +13,8 @@ pub(super) const PROJECTION: Projection = Projection {
     name: "counts",
     version: 1,
     tables: &[
-        table!("event_counts_hourly" by "bucket_at, kind, source"),
-        table!("event_counts_daily" by "bucket_at, kind, source"),
+        table!("event_counts_hourly" by "bucket_at, kind, source", aging by "bucket_at" for 90),
+        table!("event_counts_daily" by "bucket_at, kind, source", aging by "bucket_at"),
     ],
     kinds: None,
     fold,
@@ -53,33 +53,48 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
     Ok(())
 }
 
+/// One page of the view of that name. As each bucket has a row at least, a page lies within as many
+/// buckets as it has rows, and no others are summed up.
+macro_rules! page {
+    ($table:literal, $by:literal) => {
+        concat!(
+            "SELECT c.bucket_at, n.name, sum(c.count) FROM ",
+            $table,
+            " c CROSS JOIN names n ON n.id = c.",
+            $by,
+            " WHERE c.bucket_at < ?2 AND c.bucket_at >= (SELECT min(bucket_at) FROM \
+             (SELECT DISTINCT bucket_at FROM ",
+            $table,
+            " WHERE bucket_at >= ?1 AND bucket_at < ?2 ORDER BY bucket_at DESC LIMIT ?3)) \
+             GROUP BY c.bucket_at, n.name ORDER BY c.bucket_at DESC, sum(c.count) DESC, n.name \
+             LIMIT ?3"
+        )
+    };
+}
+
 pub(super) const VIEWS: &[View] = &[
     View {
         name: "events_per_hour_by_kind",
         about: "events per UTC hour by kind",
         columns: columns!["hour" Time, "kind" Text, "count" Number],
-        sql: "SELECT bucket_at, kind, count FROM events_per_hour_by_kind \
-              WHERE bucket_at >= ?1 AND bucket_at < ?2 ORDER BY bucket_at DESC, count DESC, kind LIMIT ?3",
+        sql: page!("event_counts_hourly", "kind"),
     },
     View {
         name: "events_per_hour_by_source",
         about: "events per UTC hour by source",
         columns: columns!["hour" Time, "source" Text, "count" Number],
-        sql: "SELECT bucket_at, source, count FROM events_per_hour_by_source \
-              WHERE bucket_at >= ?1 AND bucket_at < ?2 ORDER BY bucket_at DESC, count DESC, source LIMIT ?3",
+        sql: page!("event_counts_hourly", "source"),
     },
     View {
         name: "events_per_day_by_kind",
         about: "events per UTC day by kind",
         columns: columns!["day" Time, "kind" Text, "count" Number],
-        sql: "SELECT bucket_at, kind, count FROM events_per_day_by_kind \
-              WHERE bucket_at >= ?1 AND bucket_at < ?2 ORDER BY bucket_at DESC, count DESC, kind LIMIT ?3",
+        sql: page!("event_counts_daily", "kind"),
     },
     View {
         name: "events_per_day_by_source",
         about: "events per UTC day by source",
         columns: columns!["day" Time, "source" Text, "count" Number],
-        sql: "SELECT bucket_at, source, count FROM events_per_day_by_source \
-              WHERE bucket_at >= ?1 AND bucket_at < ?2 ORDER BY bucket_at DESC, count DESC, source LIMIT ?3",
+        sql: page!("event_counts_daily", "source"),
     },
 ];

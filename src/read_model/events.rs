@@ -76,7 +76,7 @@ pub(super) const PROJECTION: Projection = Projection {
     name: "events",
     version: 2,
     tables: &[
-        table!("events" by "position"),
+        table!("events" by "position", aging by "timestamp_ns" for 365),
         table!("event_edges" by "stream, state_key"),
         table!("event_subjects" by "stream"),
         table!("classification_rules" by "ordinal"),

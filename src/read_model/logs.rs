@@ -9,7 +9,7 @@ use crate::values;
 pub(super) const PROJECTION: Projection = Projection {
     name: "logs",
     version: 1,
-    tables: &[table!("log_lines" by "position")],
+    tables: &[table!("log_lines" by "position", aging by "at" for 30)],
     kinds: Some(&[Kind::LogWritten]),
     fold,
 };

@@ -5,6 +5,7 @@
 //! was cut into batches changes nothing; rebuilding gives the same tables; a fold has no clock and
 //! no state of its own.
 
+pub mod aging;
 pub mod digest;
 pub mod encounters;
 pub mod view;
@@ -20,6 +21,7 @@ mod logs;
 mod pet_rules;
 mod pets;
 mod recordings;
+mod retention;
 pub mod rules;
 mod sensor_rollups;
 mod sensors;
@@ -31,6 +33,8 @@ mod wildlife;
 use crate::event::{Envelope, Kind};
 use crate::storage::{Session, StorageError};
 
+pub use aging::Aging;
+use aging::table;
 pub use view::View;
 
 /// Folds a batch, in order of position, into the projection's tables.
@@ -60,18 +64,9 @@ pub struct Table {
     pub clear: &'static str,
     /// Reads every column in the order of the primary key.
     pub dump: &'static str,
+    /// How its rows age; those of a table without it stay for ever.
+    pub aging: Option<Aging>,
 }
-
-macro_rules! table {
-    ($name:literal by $key:literal) => {
-        $crate::read_model::Table {
-            name: $name,
-            clear: concat!("DELETE FROM ", $name),
-            dump: concat!("SELECT * FROM ", $name, " ORDER BY ", $key),
-        }
-    };
-}
-pub(crate) use table;
 
 impl Projection {
     /// Whether it has anything to do with this event.
@@ -104,6 +99,7 @@ pub const ALL: &[Projection] = &[
     pets::PROJECTION,
     recordings::PROJECTION,
     rules::PROJECTION,
+    retention::PROJECTION,
     sensor_rollups::PROJECTION,
     sensors::PROJECTION,
     system_events::PROJECTION,
@@ -144,6 +140,7 @@ pub fn views() -> impl Iterator<Item = &'static View> {
         pet_rules::VIEWS,
         wildlife::VIEWS,
         recordings::VIEWS,
+        retention::VIEWS,
         logs::VIEWS,
         system_events::VIEWS,
         dead_letters::VIEWS,
@@ -157,6 +154,22 @@ pub fn views() -> impl Iterator<Item = &'static View> {
     ]
     .into_iter()
     .flatten()
+}
+
+/// What `nightjar state` shows: a projection, and a view of it that tells the present.
+pub const STATE_SECTIONS: &[(&str, &str)] = &[
+    ("sensors", "sensor_states"),
+    ("sensors", "sensors"),
+    ("pets", "pets"),
+    ("cameras", "cameras"),
+];
+
+/// The sections of the state, each with the projection that its tables belong to.
+pub fn state_sections() -> impl Iterator<Item = (&'static Projection, &'static View)> {
+    STATE_SECTIONS.iter().filter_map(|(projection, view)| {
+        let projection = ALL.iter().find(|one| one.name == *projection)?;
+        Some((projection, views().find(|one| one.name == *view)?))
+    })
 }
 
 #[cfg(test)]

@@ -18,9 +18,10 @@ pub(super) const PROJECTION: Projection = Projection {
     name: "recordings",
     version: 2,
     tables: &[
-        table!("recordings" by "id"),
+        // Only what was deleted: the row of a recording that exists is part of it.
+        table!("recordings" by "id", aging by "deleted_at" if "state = 'deleted' AND starred = 0 AND held = 0" for 365),
         table!("recording_hints" by "file, camera_id"),
-        table!("recording_motions" by "position"),
+        table!("recording_motions" by "position", aging by "started_at" for 365),
         table!("vault_keys" by "key_id"),
     ],
     kinds: Some(&[
@@ -438,6 +439,16 @@ fn link_camera(
     touched.into_iter().try_for_each(|id| link(session, id))
 }
 
+macro_rules! shown {
+    () => {
+        "SELECT started_at, CASE start_estimated WHEN 1 THEN 'estimated' END, camera_id, duration_s, \
+         trigger, detection_type, state, CASE state WHEN 'sealed' THEN integrity END, \
+         CASE WHEN starred = 1 AND held = 1 THEN 'starred, held' WHEN starred = 1 THEN 'starred' \
+         WHEN held = 1 THEN 'held' END, CASE WHEN thumbnail_path IS NOT NULL THEN 'yes' END, \
+         file_path, file_size, codec, width, height, fps, failure, event_id, id FROM recordings "
+    };
+}
+
 pub(super) const VIEWS: &[View] = &[View {
     name: "recordings",
     about: "recordings: what they show, whether each is sealed and unchanged, and what keeps it",
@@ -447,11 +458,13 @@ pub(super) const VIEWS: &[View] = &[View {
         "file_path" Text, "file_size" Bytes, "codec" Text, "width" Number, "height" Number,
         "fps" Number, "failure" Text, "event_id" Number, "id" Number
     ],
-    sql: "SELECT started_at, CASE start_estimated WHEN 1 THEN 'estimated' END, camera_id, duration_s, \
-          trigger, detection_type, state, CASE state WHEN 'sealed' THEN integrity END, \
-          CASE WHEN starred = 1 AND held = 1 THEN 'starred, held' WHEN starred = 1 THEN 'starred' \
-          WHEN held = 1 THEN 'held' END, CASE WHEN thumbnail_path IS NOT NULL THEN 'yes' END, \
-          file_path, file_size, codec, width, height, fps, failure, event_id, id FROM recordings \
-          WHERE coalesce(started_at, ?1) >= ?1 AND coalesce(started_at, ?1) < ?2 \
-          ORDER BY coalesce(started_at, 0) DESC, id DESC LIMIT ?3",
+    // Those whose start nobody knows come last. Two parts, each in the order of an index.
+    sql: concat!(
+        "SELECT * FROM (",
+        shown!(),
+        "WHERE started_at >= ?1 AND started_at < ?2 ORDER BY started_at DESC, id DESC LIMIT ?3) \
+         UNION ALL SELECT * FROM (",
+        shown!(),
+        "WHERE started_at IS NULL ORDER BY id DESC LIMIT ?3) LIMIT ?3"
+    ),
 }];

@@ -17,8 +17,8 @@ pub(super) const PROJECTION: Projection = Projection {
     name: "sensor_rollups",
     version: 1,
     tables: &[
-        table!("sensor_rollups_5min" by "sensor_id, state_key, bucket_at"),
-        table!("sensor_rollups_hourly" by "sensor_id, state_key, bucket_at"),
+        table!("sensor_rollups_5min" by "sensor_id, state_key, bucket_at", aging by "bucket_at" for 90),
+        table!("sensor_rollups_hourly" by "sensor_id, state_key, bucket_at", aging by "bucket_at" for 1825),
     ],
     kinds: Some(&[Kind::SensorReported]),
     fold,

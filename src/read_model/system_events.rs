@@ -12,7 +12,7 @@ use crate::values;
 pub(super) const PROJECTION: Projection = Projection {
     name: "system_events",
     version: 3,
-    tables: &[table!("system_events" by "id")],
+    tables: &[table!("system_events" by "id", aging by "at" for 365)],
     kinds: Some(&[
         Kind::SystemStarted,
         Kind::SystemStopped,

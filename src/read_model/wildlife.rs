@@ -12,7 +12,7 @@ pub(super) const PROJECTION: Projection = Projection {
     name: "wildlife",
     version: 2,
     tables: &[
-        table!("wildlife_sightings" by "id"),
+        table!("wildlife_sightings" by "id", aging by "at" for 730),
         table!("wildlife_species" by "species"),
     ],
     kinds: Some(&[Kind::WildlifeSighted]),

@@ -53,6 +53,11 @@ pub const SQLITE: &[Migration] = &[
         name: "registry",
         script: include_str!("../../migrations/sqlite/0006_registry.sql"),
     },
+    Migration {
+        version: 8,
+        name: "retention",
+        script: include_str!("../../migrations/sqlite/0008_retention.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

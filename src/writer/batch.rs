@@ -11,7 +11,7 @@ use crate::event::system::{SessionLost, SessionStarted};
 use crate::event::{Envelope, Flags, NewEvent};
 use crate::event_log::Ledger;
 use crate::event_log::dedupe::{DELIVERY_WINDOW, IdVerdict};
-use crate::read_model::Projection;
+use crate::read_model::{Projection, aging};
 use crate::storage::sqlite::{Database, SqliteSession};
 use crate::storage::{Disposition, Session, StorageError};
 use crate::values;
@@ -423,12 +423,9 @@ pub(super) fn fold(
     projections: &[Projection],
     batch: &[Envelope],
 ) -> Result<(), StorageError> {
-    for projection in projections {
-        if batch.iter().any(|event| projection.takes(event.kind())) {
-            (projection.fold)(session, batch)?;
-        }
-    }
-    Ok(())
+    projections
+        .iter()
+        .try_for_each(|projection| aging::fold(session, projection, batch))
 }
 
 /// Folds one event; it is given back if no projection refused it.
@@ -442,11 +439,8 @@ pub(super) fn fold_or_park(
     session.savepoint()?;
     let batch = [envelope];
     let mut refused = None;
-    for projection in projections
-        .iter()
-        .filter(|projection| projection.takes(batch[0].kind()))
-    {
-        if let Err(error) = (projection.fold)(session, &batch) {
+    for projection in projections {
+        if let Err(error) = aging::fold(session, projection, &batch) {
             if error.disposition() != Disposition::Park {
                 return Err(error);
             }

@@ -8,6 +8,7 @@
 //! that no projection can take is parked and its neighbours live; on a full disk the writer waits
 //! and loses nothing; on an I/O error it reopens the database once, then gives up loudly.
 
+pub mod as_of;
 mod batch;
 pub mod check;
 pub mod reaction;

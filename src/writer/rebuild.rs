@@ -136,7 +136,7 @@ fn fold_lagging(
 
 /// Folds a batch into one projection; if it refuses, event by event, leaving out the culprits: an
 /// event of years ago must not keep the daemon from starting.
-fn fold_gently(
+pub(super) fn fold_gently(
     session: &mut dyn Session,
     projection: &Projection,
     batch: &[Envelope],

@@ -25,11 +25,13 @@ const LOG_TABLES: &[Table] = &[
         name: "event_log",
         clear: "",
         dump: "SELECT * FROM event_log ORDER BY position",
+        aging: None,
     },
     Table {
         name: "names",
         clear: "",
         dump: "SELECT * FROM names ORDER BY id",
+        aging: None,
     },
 ];
 

@@ -17,12 +17,14 @@ use nightjar::event::reading::Reading;
 use nightjar::event::recording::{
     Failed as RecordingFailed, Finished, Found, Media, Sealed, Trigger, printable_path,
 };
+use nightjar::event::retention::Applied;
 use nightjar::event::sensor::SensorReported;
 use nightjar::event::system::{
     HealthReported, Level, LogWritten, MetricsSampled, Noted, ReplayFinished, SessionLost,
     SessionStarted, Started, Stopped, SubscriptionRefused, Weight,
 };
 use nightjar::event::{Event, Extra, Flags, NewEvent};
+use nightjar::read_model::aging;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -85,6 +87,7 @@ fn on_stream() -> impl Strategy<Value = OnStream> {
         4 => registry::registry(),
         // Pets.
         4 => crate::random_pets::decision(),
+        3 => retention(),
     ]
 }
 
@@ -353,6 +356,22 @@ fn recording() -> BoxedStrategy<OnStream> {
         },
     );
     prop_oneof![2 => ours, 1 => finished].boxed()
+}
+
+/// Rows go, of tables that age and of some that do not; cuts lie among the times of the events.
+fn retention() -> BoxedStrategy<OnStream> {
+    let mut tables: Vec<_> = aging::tables().map(|(name, _)| name).collect();
+    tables.extend(["pets", "event_log", "no_such_table"]);
+    (select(tables), occurred_at(), any::<i64>())
+        .prop_map(|(table, before, rows)| {
+            let applied = Applied {
+                table: table.into(),
+                before,
+                rows,
+            };
+            (format!("table/{table}"), Event::from(applied))
+        })
+        .boxed()
 }
 
 fn machine() -> BoxedStrategy<OnStream> {

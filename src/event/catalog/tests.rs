@@ -4,6 +4,7 @@
 mod alarm;
 mod pets;
 mod registry;
+mod retention;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -133,6 +134,7 @@ fn sample(kind: Kind) -> Event {
         | Kind::PetRuleSet
         | Kind::PetRuleRemoved
         | Kind::PetRuleFired => pets::sample(kind),
+        Kind::RetentionApplied => retention::sample(kind),
     }
 }
 

@@ -7,10 +7,9 @@
 //!
 //! Invariants: nothing is removed unless its row was read anew and said sealed, and the file is what
 //! the row says; nothing with a star or a hold goes by itself, nothing with a hold at all; while the
-//! clock cannot be trusted ([`guard`]) only the disk and a person decide; a run takes a tenth of all
+//! clock cannot be trusted ([`clock_guard`]) only the disk and a person decide; a run takes a tenth of all
 //! recordings at most.
 
-mod guard;
 pub mod plan;
 mod rows;
 mod watch;
@@ -37,6 +36,7 @@ use crate::base::clock::{Clock, UnixNanos};
 use crate::base::fsutil::FsError;
 use crate::event::NewEvent;
 use crate::event::recording::{Deleted, printable_path};
+use crate::ingest::clock_guard;
 use crate::storage::StorageError;
 use crate::vault::folder::Folder;
 use crate::vault::hex;
@@ -552,7 +552,7 @@ pub fn preview(house: &House, now: UnixNanos) -> Result<Report, RetentionError> 
         by_disk: true,
     };
     let survey = survey(&folder, &mut records, &house.settings, acting, 0, now)?;
-    let past = records.ask(|session| rows::past(session, now))?;
+    let past = records.ask(|session| clock_guard::past(session, now))?;
     let planned = survey.plan.removals.iter().zip(&survey.rows);
     let removals = planned.map(|(one, (row, bytes))| Deletion {
         id: row.id,
@@ -565,7 +565,7 @@ pub fn preview(house: &House, now: UnixNanos) -> Result<Report, RetentionError> 
     });
     Ok(Report {
         removals: removals.collect(),
-        paused: guard::odd_start(now, past),
+        paused: clock_guard::odd_start(now, past),
         ..survey.report()
     })
 }

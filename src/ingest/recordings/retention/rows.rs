@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use super::plan::{Candidate, Policies, since};
 use crate::base::clock::{DAY_NS, UnixNanos};
 use crate::event::recording::path_of;
-use crate::event_log::read::first_received_since;
 use crate::storage::{Session, StorageError, all, first};
 use crate::values;
 use crate::vault::cipher::IV_BYTES;
@@ -18,9 +17,6 @@ const CHUNK_BYTES: i64 = 64 << 10;
 const TAG_BYTES: i64 = 16;
 /// How long an adopted recording is protected.
 const ADOPTED_GRACE_NS: i64 = 7 * DAY_NS;
-/// The last events, among which one that was received later than now shows a clock that was set
-/// back.
-const LOOK_BACK_EVENTS: i64 = 10_000;
 
 /// One recording, read anew before anything is done to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,36 +179,5 @@ fn row_of(row: &dyn crate::storage::Row) -> Result<Row, StorageError> {
         changed_at: row.opt_int(11)?,
         iv: text(12)?,
         is_followed: row.int(13)? != 0,
-    })
-}
-
-/// What the event log says of the clock at a start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Past {
-    /// When the latest of the last events was received.
-    pub(super) latest: Option<UnixNanos>,
-    /// When the newest event was received that is older than a day.
-    pub(super) before_today: Option<UnixNanos>,
-}
-
-/// Reads it, as seen from `now`.
-pub(super) fn past(session: &mut dyn Session, now: UnixNanos) -> Result<Past, StorageError> {
-    let latest = first(
-        session,
-        "SELECT max(received_at) FROM event_log \
-         WHERE position > (SELECT max(position) FROM event_log) - ?1",
-        values![LOOK_BACK_EVENTS],
-        |row| row.opt_int(0),
-    )?;
-    let today = first_received_since(session, now.saturating_sub(DAY_NS))?;
-    let before_today = first(
-        session,
-        "SELECT received_at FROM event_log WHERE position = ?1",
-        values![today - 1],
-        |row| row.int(0),
-    )?;
-    Ok(Past {
-        latest: latest.flatten(),
-        before_today,
     })
 }

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use super::guard::{Change, Guard};
 use super::plan::{Acting, Disk, Rule};
 use super::{Aftermath, Order, Report, Settings, Survey, Tools, finish, fulfil, remove, survey};
 use crate::base::clock::UnixNanos;
 use crate::base::shutdown::Shutdown;
 use crate::event::system::Weight;
+use crate::ingest::clock_guard::{self, Change, Guard, Words};
 use crate::ingest::recordings::{Health, Stop, TROUBLE_EVERY, Watcher};
 use crate::storage::StorageError;
 
@@ -25,6 +25,11 @@ const URGENT_EVERY: Duration = Duration::from_mins(1);
 const AT_ONCE: Duration = Duration::from_millis(200);
 /// How often who waits for an answer looks whether there can still be one.
 const LOOK_UP: Duration = Duration::from_millis(200);
+/// What the clock guard says.
+const WORDS: Words = Words {
+    nothing_goes: "no recording goes for its age or for the total",
+    verb: "nightjar recordings prune",
+};
 /// Orders that may wait; people do not type faster.
 const ORDERS: usize = 8;
 
@@ -101,7 +106,7 @@ impl Keeper {
         Self {
             next_run: now + settings.every.min(FIRST_RUN),
             settings,
-            guard: Guard::default(),
+            guard: Guard::new(WORDS),
             desk: Desk {
                 orders: sender,
                 shutdown,
@@ -219,7 +224,7 @@ impl Watcher {
         let change = if self.keeper.guard.has_begun() {
             self.keeper.guard.look(wall, now)
         } else {
-            match self.records.ask(|session| super::rows::past(session, wall)) {
+            match self.records.ask(|session| clock_guard::past(session, wall)) {
                 Ok(past) => self.keeper.guard.begin(wall, now, past),
                 Err(error) => return Some(Err(error.into())),
             }
