@@ -198,7 +198,8 @@ pub(super) fn rules(config: &Config) -> Result<Rules, CliError> {
         "{}/{}/#",
         config.mqtt.publish_prefix, config.site.name
     ))?;
-    Ok(Rules::new(prefix, vec![own]))
+    let face_cameras = config.faces.opted_in().cloned();
+    Ok(Rules::new(prefix, vec![own]).with_face_cameras(face_cameras))
 }
 
 /// The broker of this configuration.

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::people;
 use super::retention;
 use super::secret::Secret;
 use super::sections::{Config, Filters, Mqtt, Recordings};
@@ -64,12 +65,14 @@ pub(super) fn values(config: &Config) -> Vec<Complaint> {
     mqtt(&config.mqtt, &mut complaints);
     recordings(&config.recordings, &mut complaints);
     retention::values(&config.retention, &mut complaints);
+    people::values(config, &mut complaints);
     complaints
 }
 
 /// What is wrong with keys together.
 pub(super) fn conflicts(config: &Config) -> Vec<Complaint> {
     let mut conflicts = retention::conflicts(&config.retention);
+    conflicts.extend(people::conflicts(config));
     let mqtt = &config.mqtt;
     if mqtt.max_packet > mqtt.receive_hard_cap {
         conflicts.push((

@@ -19,6 +19,7 @@ mod redact;
 mod time;
 pub mod topic;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use json::MAX_PARSED_BYTES;
@@ -54,13 +55,30 @@ pub struct Inbound {
 pub struct Rules {
     prefix: Topic,
     own: Vec<TopicFilter>,
+    face_cameras: BTreeSet<String>,
 }
 
 impl Rules {
     /// The native topics below `prefix`; what matches `own` is ours and never read back: the topics
     /// that this box publishes, such as `nightjar/<site>/#`.
     pub fn new(prefix: Topic, own: Vec<TopicFilter>) -> Self {
-        Self { prefix, own }
+        Self {
+            prefix,
+            own,
+            face_cameras: BTreeSet::new(),
+        }
+    }
+
+    /// The same with cameras whose faces may be recognised. Of a face of any other camera nothing is
+    /// kept but that there was one.
+    #[must_use]
+    pub fn with_face_cameras(mut self, cameras: impl IntoIterator<Item = String>) -> Self {
+        self.face_cameras = cameras.into_iter().collect();
+        self
+    }
+
+    fn recognises_faces_of(&self, camera: &str) -> bool {
+        self.face_cameras.contains(camera)
     }
 
     fn is_own(&self, topic: &str) -> bool {
@@ -121,7 +139,7 @@ pub fn decode(inbound: &Inbound, rules: &Rules) -> Decoded {
     }
     let mut found = Findings::default();
     let outcome = match rules.below_prefix(topic) {
-        Some(below) => native::decode(below, inbound, &mut found),
+        Some(below) => native::decode(below, inbound, rules, &mut found),
         None => Ok(None),
     };
     let (draft, hash) = match outcome {
@@ -183,9 +201,12 @@ fn unread(inbound: &Inbound, event: Event, text: Option<String>) -> Draft {
 }
 
 /// The payload to keep of a message that no rule could read. On a topic for commands and codes
-/// nobody knows where in a damaged payload the secret stands: only its length is kept.
+/// nobody knows where in a damaged payload the secret stands: only its length is kept. So it is with
+/// faces, which must be found again when their person wants to be forgotten.
 fn without_known_secrets(inbound: &Inbound) -> Vec<u8> {
-    let secretive = |level: &str| level == "arm_request" || redact::is_secret_key(level);
+    let secretive = |level: &str| {
+        matches!(level, "arm_request" | "face") || redact::is_secret_key(level)
+    };
     if inbound.topic.split('/').any(secretive) {
         redact::whole(&inbound.payload)
     } else {

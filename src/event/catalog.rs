@@ -10,7 +10,7 @@
 
 use thiserror::Error;
 
-use super::{animal, camera, house, message, recording, sensor, system, upcast, vault};
+use super::{animal, camera, house, message, people, recording, sensor, system, upcast, vault};
 
 /// Nesting allowed in a stored body: deeper ones are refused, not followed.
 const MAX_NESTING: usize = 160;
@@ -185,6 +185,21 @@ catalog! {
     SystemNoted = "system.noted" v 1 (system::Noted);
     /// A fixture stream was replayed to its end.
     ReplayFinished = "replay.finished" v 1 (system::ReplayFinished);
+    // People, parcels, presence.
+    /// A face was found to belong to a profile.
+    FaceMatched = "face.matched" v 1 (people::FaceMatched);
+    /// A person said something of a profile.
+    FaceProfileEdited = "face.profile_edited" v 1 (people::ProfileEdited);
+    /// A person said that two profiles are one.
+    FaceProfilesMerged = "face.profiles_merged" v 1 (people::ProfilesMerged);
+    /// A person was forgotten; what told of them is redacted.
+    PersonForgotten = "person.forgotten" v 1 (people::PersonForgotten);
+    /// A parcel still lies there.
+    PackageReminded = "package.reminded" v 1 (people::PackageReminded);
+    /// A member came home or left.
+    PresenceChanged = "presence.changed" v 1 (people::PresenceChanged);
+    /// The household as a whole became something else.
+    HouseholdChanged = "household.changed" v 1 (people::HouseholdChanged);
 }
 
 impl Kind {

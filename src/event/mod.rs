@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod envelope;
 pub mod house;
 pub mod message;
+pub mod people;
 pub mod reading;
 pub mod recording;
 pub mod sensor;

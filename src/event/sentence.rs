@@ -2,6 +2,8 @@
 //! and live lines. The text is plain data; whoever prints it makes control characters visible.
 
 use super::camera::Detection;
+use super::house::FacePrivacy;
+use super::people::{FaceMatched, NOBODY, PresenceCause, ReminderCause};
 use super::recording::{Integrity, Part};
 use super::{Envelope, Event};
 use crate::base::ids::hex;
@@ -46,6 +48,14 @@ pub fn sentence(envelope: &Envelope) -> String {
         }
         Event::PackageDetected(_) => format!("Parcel at {subject}"),
         Event::PackageCollected(_) => format!("Parcel at {subject} collected"),
+        Event::FaceSeen(face)
+            if matches!(
+                face.privacy,
+                Some(FacePrivacy::Withheld | FacePrivacy::Forgotten)
+            ) =>
+        {
+            format!("Face at {}", label(&face.camera))
+        }
         Event::FaceSeen(face) => match &face.profile_id {
             Some(profile) => format!("Face of {} at {}", label(profile), label(&face.camera)),
             None => format!("Unknown face at {}", label(&face.camera)),
@@ -149,6 +159,46 @@ pub fn sentence(envelope: &Envelope) -> String {
         Event::SystemStopped(_) => "Nightjar stopped".into(),
         Event::SystemNoted(_) => excerpt(envelope.text()),
         Event::ReplayFinished(replay) => format!("Replayed {} messages", replay.messages),
+        // People, parcels, presence.
+        Event::FaceMatched(matched) => face(matched),
+        Event::FaceProfileEdited(edit) if edit.profile == NOBODY => {
+            "Details of a forgotten person changed".into()
+        }
+        Event::FaceProfileEdited(edit) => match edit.name.as_deref() {
+            Some("") => format!("Person {} has no name any more", edit.profile),
+            Some(name) => format!("Person {} is {}", edit.profile, excerpt(name)),
+            None => format!("Details of person {} changed", edit.profile),
+        },
+        Event::FaceProfilesMerged(merge) => {
+            format!("Person {} is the same as person {}", merge.from, merge.into)
+        }
+        Event::PersonForgotten(gone) => format!("Person {} was forgotten", gone.profile),
+        Event::PackageReminded(reminder) => match reminder.because {
+            ReminderCause::Sunset => format!("Parcel still at {subject}, and the sun sets"),
+            ReminderCause::Age => format!("Parcel still at {subject}"),
+        },
+        Event::PresenceChanged(change) => {
+            let silence = match change.because {
+                PresenceCause::Report | PresenceCause::Configured => "",
+                PresenceCause::Silence => ", not heard of for long",
+            };
+            let state = excerpt(&change.to).to_lowercase();
+            format!("{} is {state}{silence}", label(&change.member))
+        }
+        Event::HouseholdChanged(change) => {
+            let state = excerpt(&change.to).to_lowercase().replace('_', " ");
+            format!("The household is {state}")
+        }
+    }
+}
+
+/// A face by the number of its profile: a name here would be copied into alerts and logs.
+fn face(matched: &FaceMatched) -> String {
+    let place = label(&matched.camera);
+    match matched.profile {
+        NOBODY => format!("Face at {place}"),
+        profile if matched.known => format!("Person {profile} at {place}"),
+        profile => format!("Unknown face at {place} (person {profile})"),
     }
 }
 

@@ -3,7 +3,7 @@
 //! `DIR/nightjar.sock`, mode 0600. One JSON line asks, one JSON line answers:
 //! `{"ask":"status"}`, `{"ask":"rebuild"}`, `{"ask":"replay"}` followed by the lines of a fixture
 //! stream and the end of input, `{"ask":"decide"}` followed by one [`Decision`] a line,
-//! `{"ask":"retention"}` followed by one [`Order`]. An answer is `{"ok":…}` or `{"error":"…"}`.
+//! `{"ask":"retention"}` followed by one [`Order`], `{"ask":"forget"}` followed by a profile's number. An answer is `{"ok":…}` or `{"error":"…"}`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -43,6 +43,8 @@ pub enum Ask {
     Decide,
     /// Make recordings go; one [`Order`] follows.
     Retention,
+    /// Forget a person; the number of the profile follows.
+    Forget,
 }
 
 /// Kinds of events that a person's decision makes; a client cannot store any others.
@@ -52,6 +54,10 @@ const DECISIONS: &[Kind] = &[
     Kind::RecordingChecked,
     Kind::RecordingResealed,
     Kind::VaultKeyRotated,
+    // People, parcels.
+    Kind::FaceProfileEdited,
+    Kind::FaceProfilesMerged,
+    Kind::PackageCollected,
 ];
 
 /// Something that a person decided, or found out by a verb, on its way to the daemon's writer.
@@ -180,6 +186,7 @@ fn answer(
             Ok(Ask::Replay) => replay(&mut lines, direct)?,
             Ok(Ask::Decide) => decide(&mut lines, direct)?,
             Ok(Ask::Retention) => order(&mut lines, desk)?,
+            Ok(Ask::Forget) => forget(&mut lines, direct)?,
             Err(error) => Err(format!("not a question: {error}")),
         },
     };
@@ -249,6 +256,22 @@ fn order(
         .map_err(|error| format!("not an order: {error}"))
         .and_then(|order| desk.ask(order))
         .and_then(|report| serde_json::to_value(report).map_err(|error| error.to_string())))
+}
+
+fn forget(
+    lines: &mut impl BufRead,
+    direct: &Direct,
+) -> std::io::Result<Result<serde_json::Value, String>> {
+    let line = read_line(lines)?.unwrap_or_default();
+    let Ok(profile) = line.trim().parse() else {
+        return Ok(Err("not the number of a person".into()));
+    };
+    Ok(direct
+        .writer
+        .forget(profile)
+        .map_err(|error| error.to_string())
+        .and_then(std::convert::identity)
+        .and_then(|done| serde_json::to_value(done).map_err(|error| error.to_string())))
 }
 
 fn read_line(lines: &mut impl BufRead) -> std::io::Result<Option<String>> {

@@ -9,6 +9,14 @@
 //! but through the session. It sees the tables as of the end of the batch that its event came in
 //! (at most 1,000 events or 100 ms on).
 
+pub mod faces;
+pub mod household;
+pub mod packages;
+pub mod pin;
+pub mod presence;
+pub mod sun;
+pub mod time_window;
+
 use crate::base::clock::UnixNanos;
 use crate::event::{Envelope, Kind, NewEvent};
 use crate::storage::{Session, StorageError};
@@ -58,8 +66,19 @@ pub fn nothing(_: &mut Scene<'_>, _: &Envelope) -> Reaction {
 }
 
 /// Every reactor there is, in the order in which they are asked.
-pub const ALL: &[Reactor] = &[];
+pub const ALL: &[Reactor] = &[
+    faces::REACTOR,
+    packages::REACTOR,
+    presence::REACTOR,
+];
 
 /// What the configuration tells the reactors.
 #[derive(Clone, Debug, Default)]
-pub struct Settings {}
+pub struct Settings {
+    /// Faces: where the cut-out pictures lie, and how near a face has to be.
+    pub faces: faces::Settings,
+    /// Parcels: when one lies too long.
+    pub packages: packages::Settings,
+    /// Who is at home: the members, and how long silence may last.
+    pub presence: presence::Settings,
+}

@@ -9,6 +9,8 @@ use super::view::columns;
 use super::{Projection, View, table};
 use crate::event::animal::{Location, Threat};
 use crate::event::camera::Detection;
+use crate::event::house::FacePrivacy;
+use crate::event::people::{NOBODY, PresenceCause};
 use crate::event::reading::Reading;
 use crate::event::sentence::sentence;
 use crate::event::{Envelope, Event, Kind};
@@ -17,7 +19,7 @@ use crate::values;
 
 pub(super) const PROJECTION: Projection = Projection {
     name: "events",
-    version: 1,
+    version: 2,
     tables: &[
         table!("events" by "position"),
         table!("event_edges" by "stream, state_key"),
@@ -39,6 +41,11 @@ pub(super) const PROJECTION: Projection = Projection {
         Kind::UpsBatteryCritical,
         Kind::PresenceReported,
         Kind::ArmRequested,
+        // People, parcels, presence.
+        Kind::FaceMatched,
+        Kind::PackageReminded,
+        Kind::PresenceChanged,
+        Kind::HouseholdChanged,
     ]),
     fold,
 };
@@ -128,10 +135,30 @@ fn classify(event: &Envelope) -> Option<Moment<'_>> {
             Threat::Nuisance => moment("WILDLIFE_NUISANCE", Severity::Warning),
             Threat::Passive => moment("WILDLIFE_PASSIVE", Severity::Info),
         },
-        Event::PackageDetected(_) => moment("PACKAGE_DETECTED", Severity::Info),
-        Event::PackageCollected(_) => moment("PACKAGE_COLLECTED", Severity::Info),
-        Event::FaceSeen(face) if face.profile_id.is_some() => moment("FACE_KNOWN", Severity::Info),
-        Event::FaceSeen(_) => moment("FACE_UNKNOWN", Severity::Warning),
+        // A parcel is told again for as long as it lies there.
+        Event::PackageDetected(_) => Some(Moment {
+            row: Some(("PACKAGE_DETECTED", Severity::Info)),
+            edge: Some(("package", "there")),
+        }),
+        Event::PackageCollected(_) => Some(Moment {
+            row: Some(("PACKAGE_COLLECTED", Severity::Info)),
+            edge: Some(("package", "collected")),
+        }),
+        Event::PackageReminded(_) => moment("PACKAGE_REMINDED", Severity::Warning),
+        Event::FaceSeen(face) => match face.privacy {
+            Some(FacePrivacy::Withheld) => moment("FACE_SEEN", Severity::Info),
+            Some(FacePrivacy::Forgotten) => None,
+            // The match that follows says whose it is.
+            Some(FacePrivacy::OptedIn) if face.is_identifiable() => None,
+            _ if face.profile_id.is_some() => moment("FACE_KNOWN", Severity::Info),
+            _ => moment("FACE_UNKNOWN", Severity::Warning),
+        },
+        Event::FaceMatched(matched) if matched.ignored => None,
+        Event::FaceMatched(matched) => match matched.profile {
+            NOBODY => moment("FACE_SEEN", Severity::Info),
+            _ if matched.known => moment("FACE_KNOWN", Severity::Info),
+            _ => moment("FACE_UNKNOWN", Severity::Warning),
+        },
         Event::UpsPowerLost(_) => power(Some(("UPS_POWER_LOST", Severity::Alert)), "lost"),
         Event::UpsPowerRestored(_) => power(Some(("UPS_POWER_RESTORED", Severity::Info)), "mains"),
         Event::UpsBatteryLow(_) => power(Some(("UPS_BATTERY_LOW", Severity::Alert)), "low"),
@@ -142,6 +169,17 @@ fn classify(event: &Envelope) -> Option<Moment<'_>> {
         Event::PresenceReported(presence) => Some(Moment {
             row: Some(("PRESENCE_CHANGED", Severity::Info)),
             edge: Some(("presence", &presence.state)),
+        }),
+        // What was told made its row already.
+        Event::PresenceChanged(change) if change.because != PresenceCause::Silence => None,
+        Event::PresenceChanged(change) => Some(Moment {
+            row: Some(("PRESENCE_CHANGED", Severity::Info)),
+            edge: Some(("presence", &change.to)),
+        }),
+        // A publisher may tell the same on the same stream.
+        Event::HouseholdChanged(change) => Some(Moment {
+            row: Some(("HOUSEHOLD_CHANGED", Severity::Info)),
+            edge: Some(("presence", &change.to)),
         }),
         Event::ArmRequested(_) => moment("ARM_REQUESTED", Severity::Info),
         _ => None,
@@ -235,6 +273,25 @@ fn insert(
             &sentence(event)
         ],
     )
+}
+
+/// Makes the rows of redacted events what a rebuild from their new bodies gives; whoever has seen a
+/// row has still seen it.
+pub(super) fn redact(session: &mut dyn Session, events: &[Envelope]) -> Result<(), StorageError> {
+    for event in events {
+        let row = classify(event).and_then(|moment| moment.row);
+        match row.filter(|_| !event.is_snapshot()) {
+            Some((kind, severity)) => session.write(
+                "UPDATE events SET type = ?2, severity_id = ?3, message = ?4 WHERE position = ?1",
+                values![event.position, kind, severity as i64, &sentence(event)],
+            )?,
+            None => session.write(
+                "DELETE FROM events WHERE position = ?1",
+                values![event.position],
+            )?,
+        }
+    }
+    Ok(())
 }
 
 pub(super) const VIEWS: &[View] = &[View {

@@ -12,8 +12,11 @@ mod cameras;
 mod counts;
 mod dead_letters;
 mod events;
+mod faces;
 mod logs;
+mod packages;
 mod pets;
+mod presence;
 mod recordings;
 mod sensor_rollups;
 mod sensors;
@@ -93,6 +96,9 @@ pub const ALL: &[Projection] = &[
     sensors::PROJECTION,
     system_events::PROJECTION,
     wildlife::PROJECTION,
+    faces::PROJECTION,
+    packages::PROJECTION,
+    presence::PROJECTION,
 ];
 
 /// Kinds that are kept in the event log and counted, and that no table shows yet.
@@ -103,16 +109,24 @@ pub const LOG_ONLY: &[Kind] = &[
     Kind::ReplayFinished,
 ];
 
+/// Brings the tables in line with events whose bodies were redacted; what else is to go, the event
+/// that a person was forgotten says to the fold.
+pub fn redact(session: &mut dyn Session, events: &[Envelope]) -> Result<(), StorageError> {
+    events::redact(session, events)
+}
+
 /// Tables that are not projections: the writer's own, or facts of the database.
 pub const STATE_TABLES: &[&str] = &[
     "batches",
     "event_log",
+    "forgetting_crops",
     "message_ids",
     "metadata",
     "mqtt_deliveries",
     "mqtt_sessions",
     "names",
     "projections",
+    "redactions",
     "schema_migrations",
 ];
 
@@ -130,6 +144,9 @@ pub fn views() -> impl Iterator<Item = &'static View> {
         system_events::VIEWS,
         dead_letters::VIEWS,
         counts::VIEWS,
+        faces::VIEWS,
+        packages::VIEWS,
+        presence::VIEWS,
     ]
     .into_iter()
     .flatten()

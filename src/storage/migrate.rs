@@ -38,6 +38,11 @@ pub const SQLITE: &[Migration] = &[
         name: "vault",
         script: include_str!("../../migrations/sqlite/0003_vault.sql"),
     },
+    Migration {
+        version: 7,
+        name: "people",
+        script: include_str!("../../migrations/sqlite/0007_people.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

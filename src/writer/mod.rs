@@ -10,6 +10,7 @@
 
 mod batch;
 pub mod check;
+pub mod forget;
 pub mod reaction;
 pub mod rebuild;
 pub mod sabotage;
@@ -157,6 +158,7 @@ enum Command {
     Submit(Box<Submission>),
     Rebuild(Sender<u64>),
     Tick(Sender<()>),
+    Forget(i64, Sender<Result<forget::Forgotten, String>>),
     Barrier(Sender<()>),
 }
 
@@ -192,7 +194,10 @@ impl Handle {
             Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => match command
             {
                 Command::Submit(submission) => Err(submission),
-                Command::Rebuild(_) | Command::Tick(_) | Command::Barrier(_) => {
+                Command::Rebuild(_)
+                | Command::Tick(_)
+                | Command::Forget(..)
+                | Command::Barrier(_) => {
                     unreachable!("only submissions are tried")
                 }
             },
@@ -235,6 +240,16 @@ impl Handle {
         let (reply, answer) = bounded(1);
         self.commands
             .send(Command::Tick(reply))
+            .map_err(|_| WriterError::Stopped)?;
+        self.await_answer(&answer)
+    }
+
+    /// Forgets the person with this profile for good; see [`forget`]. The inner error says why nothing
+    /// was forgotten.
+    pub fn forget(&self, profile: i64) -> Result<Result<forget::Forgotten, String>, WriterError> {
+        let (reply, answer) = bounded(1);
+        self.commands
+            .send(Command::Forget(profile, reply))
             .map_err(|_| WriterError::Stopped)?;
         self.await_answer(&answer)
     }
@@ -329,6 +344,11 @@ pub fn start(
     migrate::migrate(&mut database, migrate::SQLITE, options.clock.now())?;
     let site = site_id(&mut database, options.clock.now())?;
     let refused = rebuild::catch_up(&mut database, options.projections, progress)?;
+    let crops_dir = options.reactions.settings.faces.crops_dir.as_deref();
+    let forgotten = forget::finish(&mut database, crops_dir)?;
+    if let Some(reason) = forgotten.unfinished {
+        tracing::warn!(reason, "a person is not yet forgotten in every file");
+    }
     let ledger = Ledger::load(&mut database.snapshot()?)?;
     let sessions = ledger
         .mqtt_sessions()

@@ -235,6 +235,8 @@ fn house() -> BoxedStrategy<OnStream> {
                 profile_id,
                 confidence,
                 embedding: Some(vec![0; 8]),
+                crop_path: None,
+                privacy: None,
                 extra: Extra::new(),
             };
             (format!("camera/{camera}"), Event::from(face))

@@ -11,7 +11,7 @@ mod machine;
 mod sensor;
 
 use super::fields::{Fields, Moment};
-use super::{Draft, Findings, Inbound, Reason};
+use super::{Draft, Findings, Inbound, Reason, Rules};
 use crate::event::Event;
 
 /// Most levels below the prefix that a rule knows; log sources may have more.
@@ -69,6 +69,7 @@ fn stream_of_camera(camera: &str) -> String {
 pub(super) fn decode(
     below: &str,
     inbound: &Inbound,
+    rules: &Rules,
     found: &mut Findings,
 ) -> Result<Option<Draft>, Reason> {
     if let Some(levels) = below.strip_prefix("log/") {
@@ -117,7 +118,8 @@ pub(super) fn decode(
             house::package_collected(id, fields)
         }),
         &["camera", id, "face", "detected"] => {
-            object(inbound, found, |fields| house::face_seen(id, fields))
+            let opted_in = rules.recognises_faces_of(id);
+            object(inbound, found, |fields| house::face_seen(id, opted_in, fields))
         }
         &["pets", name, "location"] => {
             object(inbound, found, |fields| animal::pet_located(name, fields))

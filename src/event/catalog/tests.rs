@@ -1,6 +1,8 @@
 //! The stored form of every kind is frozen: golden files, one per version ever written.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod people;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -101,6 +103,13 @@ fn sample(kind: Kind) -> Event {
         | Kind::SystemStopped
         | Kind::SystemNoted
         | Kind::ReplayFinished => system_sample(kind),
+        Kind::FaceMatched
+        | Kind::FaceProfileEdited
+        | Kind::FaceProfilesMerged
+        | Kind::PersonForgotten
+        | Kind::PackageReminded
+        | Kind::PresenceChanged
+        | Kind::HouseholdChanged => people::sample(kind),
     }
 }
 
@@ -169,6 +178,8 @@ fn house_sample(kind: Kind) -> Event {
             profile_id: Some("ada".into()),
             confidence: 0.99,
             embedding: Some((0..=255).chain(0..=255).collect()),
+            crop_path: None,
+            privacy: None,
             extra: extra(),
         }
         .into(),
@@ -435,6 +446,7 @@ fn wire_names_are_unique_and_noun_dot_past_verb() {
                 || [
                     "lost",
                     "found",
+                    "forgotten",
                     "held",
                     "seen",
                     "taken",
