@@ -37,8 +37,6 @@ use crate::vault::removal;
 
 /// Key in `metadata` while something is still to be done for a person who was forgotten.
 const UNFINISHED: &str = "forgetting_unfinished";
-/// How often the WAL is tried to be emptied; each try waits for readers as long as for any lock.
-const CHECKPOINT_TRIES: u32 = 2;
 macro_rules! rewriting {
     ($name:literal by $key:literal) => {
         (
@@ -182,11 +180,7 @@ pub(super) fn finish(
     if todo == "vacuum" {
         database.vacuum()?;
     }
-    let mut emptied = false;
-    for _ in 0..CHECKPOINT_TRIES {
-        emptied = emptied || database.empty_wal()?;
-    }
-    if !emptied {
+    if !database.empty_wal()? {
         forgotten.unfinished = Some(
             "somebody reads an old state of the database, which keeps it in the WAL; end what \
              reads, and start the daemon again"

@@ -3,6 +3,7 @@
 
 mod architecture;
 mod bench_box;
+mod forgetting;
 mod parking;
 mod projections;
 mod properties;

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use serde_json::json;
 
 use super::*;
+use crate::event::Extra;
 use crate::event::animal::{Location, Threat};
 use crate::event::camera::Detection;
 use crate::event::house::{ArmMode, FacePrivacy, FaceSeen};
