@@ -19,8 +19,11 @@ pub mod completions;
 pub mod config;
 pub mod dead_letters;
 mod decide;
+pub mod faces;
 pub mod init;
 mod opening;
+pub mod packages;
+pub mod presence;
 pub mod publish;
 pub mod query;
 pub mod rebuild;
@@ -60,6 +63,9 @@ Examples:
   nightjar replay night.jsonl              feed a fixture stream
   nightjar publish TOPIC PAYLOAD           one message
   nightjar recordings list                 what was recorded, and whether it is sealed
+  nightjar presence                        who is at home
+  nightjar faces list                      who was seen
+  nightjar packages list --open            what lies before the door
   nightjar vault unseal clip.vge           open a recording
   nightjar config show --origin            what is set, and where
   nightjar completions bash                for the shell";
@@ -125,6 +131,12 @@ pub enum Verb {
     Publish(publish::Args),
     /// List, show, play, keep and delete recordings
     Recordings(recordings::Args),
+    /// Who was seen, who it is, and forgetting a person for good
+    Faces(faces::Args),
+    /// Parcels: what lies before the door
+    Packages(packages::Args),
+    /// Who is at home
+    Presence(presence::Args),
     /// Keys, and single files sealed and unsealed by hand
     Vault(vault::Args),
     /// What is configured, and where it comes from
@@ -245,6 +257,9 @@ fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> {
         Verb::Replay(args) => replay::run(args, context),
         Verb::Publish(args) => publish::run(args, context),
         Verb::Recordings(args) => recordings::run(args, context),
+        Verb::Faces(args) => faces::run(args, context),
+        Verb::Packages(args) => packages::run(args, context),
+        Verb::Presence(args) => presence::run(args, context),
         Verb::Vault(args) => vault::run(args, context),
         Verb::Config(args) => config::run(args, context),
         Verb::Completions(args) => completions::run(args, context),

@@ -174,8 +174,7 @@ impl JsonSchema for AwayAfter {
 }
 
 /// Less is a slip of the pen; more than a month reminds nobody.
-const WAIT: RangeInclusive<Duration> =
-    Duration::from_secs(60)..=Duration::from_secs(30 * 86_400);
+const WAIT: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(30 * 86_400);
 /// Most members; each look at the clock goes through them.
 const MEMBERS_MAX: usize = 64;
 /// Longest id of a member, bytes.
@@ -201,7 +200,10 @@ pub(super) fn values(config: &Config, complaints: &mut Vec<Complaint>) {
             complaints.push((key, format!("number {number} {message}")));
         }
         if presence.member[..index].iter().any(|other| other.id == *id) {
-            complaints.push((key, format!("number {number} has the `id` {id:?} once more")));
+            complaints.push((
+                key,
+                format!("number {number} has the `id` {id:?} once more"),
+            ));
         }
         if let Some(AwayAfter::After(silence)) = member.away_after {
             let mut inner = Vec::new();

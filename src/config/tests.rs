@@ -675,6 +675,9 @@ fn the_rendered_configuration_tells_origins_and_can_be_read_again() {
     let expected = "\
 [site]
 name = \"home\"  # default
+# latitude is not set
+# longitude is not set
+time_zone = \"system\"  # default
 
 [storage]
 data_dir = \"/var/lib/nightjar\"  # default
@@ -733,6 +736,19 @@ verify_after_write = true  # default
 [log]
 level = \"debug\"  # --log-level
 format = \"auto\"  # default
+
+[faces]
+enabled = false  # default
+cameras = []  # default
+match_distance = 0.6  # default
+# crops_dir is not set
+
+[packages]
+remind_after = \"2h\"  # default
+
+[presence]
+away_after = \"10m\"  # default
+member = []  # default
 ";
     assert_eq!(shown, expected);
     for with_origin in [true, false] {

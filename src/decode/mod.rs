@@ -204,9 +204,8 @@ fn unread(inbound: &Inbound, event: Event, text: Option<String>) -> Draft {
 /// nobody knows where in a damaged payload the secret stands: only its length is kept. So it is with
 /// faces, which must be found again when their person wants to be forgotten.
 fn without_known_secrets(inbound: &Inbound) -> Vec<u8> {
-    let secretive = |level: &str| {
-        matches!(level, "arm_request" | "face") || redact::is_secret_key(level)
-    };
+    let secretive =
+        |level: &str| matches!(level, "arm_request" | "face") || redact::is_secret_key(level);
     if inbound.topic.split('/').any(secretive) {
         redact::whole(&inbound.payload)
     } else {

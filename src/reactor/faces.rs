@@ -176,9 +176,12 @@ fn making_room(
     while own.len() > PER_PROFILE_MAX {
         dropped.push(own.remove(most_redundant(&own)).0);
     }
-    let kept = first(session, "SELECT count(*) FROM face_embeddings", &[], |row| {
-        row.int(0)
-    })?;
+    let kept = first(
+        session,
+        "SELECT count(*) FROM face_embeddings",
+        &[],
+        |row| row.int(0),
+    )?;
     let kept = kept.unwrap_or_default() as usize + 1 - dropped.len();
     if kept > KEPT_MAX {
         // The oldest of those that nobody has named; a clusters' last face too.
@@ -197,7 +200,10 @@ fn making_room(
 fn most_redundant(faces: &[(i64, Vec<u8>)]) -> usize {
     let older = faces.len().saturating_sub(NEWEST_KEPT);
     let nearest_other = |index: usize| {
-        let others = faces.iter().enumerate().filter(|(other, _)| *other != index);
+        let others = faces
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != index);
         others
             .filter_map(|(_, (_, other))| distance(&faces[index].1, other))
             .fold(f64::INFINITY, f64::min)

@@ -66,11 +66,7 @@ pub fn nothing(_: &mut Scene<'_>, _: &Envelope) -> Reaction {
 }
 
 /// Every reactor there is, in the order in which they are asked.
-pub const ALL: &[Reactor] = &[
-    faces::REACTOR,
-    packages::REACTOR,
-    presence::REACTOR,
-];
+pub const ALL: &[Reactor] = &[faces::REACTOR, packages::REACTOR, presence::REACTOR];
 
 /// What the configuration tells the reactors.
 #[derive(Clone, Debug, Default)]

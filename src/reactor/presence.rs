@@ -134,9 +134,7 @@ fn told(scene: &mut Scene<'_>, event: &Envelope, report: &PresenceReported) -> R
     let change = changed(&member, to, PresenceCause::Report);
     // A report that comes after its time was over still follows what silence said meanwhile.
     let at = member.changed_at.map_or(at, |changed| at.max(changed));
-    Ok(vec![
-        own(scene.now, at, change).caused_by(event.position),
-    ])
+    Ok(vec![own(scene.now, at, change).caused_by(event.position)])
 }
 
 fn changed(member: &Known, to: Presence, because: PresenceCause) -> PresenceChanged {

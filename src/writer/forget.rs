@@ -42,7 +42,12 @@ macro_rules! rewriting {
         (
             concat!("CREATE TEMP TABLE kept_rows AS SELECT * FROM ", $name),
             concat!("DELETE FROM ", $name),
-            concat!("INSERT INTO ", $name, " SELECT * FROM kept_rows ORDER BY ", $key),
+            concat!(
+                "INSERT INTO ",
+                $name,
+                " SELECT * FROM kept_rows ORDER BY ",
+                $key
+            ),
         )
     };
 }
@@ -102,7 +107,11 @@ impl Writer {
             },
         };
         forgotten.events = redaction.events;
-        tracing::info!(profile, thorough = redaction.thorough, "a person was forgotten");
+        tracing::info!(
+            profile,
+            thorough = redaction.thorough,
+            "a person was forgotten"
+        );
         Ok(Ok(forgotten))
     }
 
@@ -123,7 +132,12 @@ impl Writer {
             crops,
         };
         let told = NewEvent::own(now, format!("person/{profile}"), gone);
-        append(&mut session, &mut self.ledger, self.options.projections, &told)?;
+        append(
+            &mut session,
+            &mut self.ledger,
+            self.options.projections,
+            &told,
+        )?;
         self.ledger.close_batch(&mut session, first_position, now)?;
         session.write(
             "UPDATE projections SET checkpoint = ?1",

@@ -14,7 +14,9 @@ use nightjar::read_model::{self, Projection, Table};
 use nightjar::storage::Owned;
 use nightjar::storage::sqlite::{self, Database, Durability};
 use nightjar::writer::sabotage::Sabotage;
-use nightjar::writer::{self, Handle, Options, Reactions, Receipt, Submission, WriterError, rebuild};
+use nightjar::writer::{
+    self, Handle, Options, Reactions, Receipt, Submission, WriterError, rebuild,
+};
 
 /// When the box's clock stands: 2026-11-20 00:00 UTC.
 pub(crate) const NOW: i64 = 1_795_132_800_000_000_000;

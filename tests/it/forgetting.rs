@@ -122,10 +122,7 @@ fn two_people(bench: &BenchBox) -> (i64, i64) {
     let [tove, bo] = profiles[..] else {
         panic!("{profiles:?}")
     };
-    bench.store(vec![
-        named(tove, "Tove Lindqvist"),
-        named(bo, "Bo Ekdahl"),
-    ]);
+    bench.store(vec![named(tove, "Tove Lindqvist"), named(bo, "Bo Ekdahl")]);
     (tove, bo)
 }
 
@@ -175,7 +172,10 @@ fn nothing_is_left_of_a_person_in_any_file_and_the_others_stay() {
 
     // The log is whole: as many events as before and the one that tells.
     assert_eq!(bench.number("SELECT count(*) FROM event_log"), head + 1);
-    assert_eq!(bench.number("SELECT max(position) FROM event_log"), head + 1);
+    assert_eq!(
+        bench.number("SELECT max(position) FROM event_log"),
+        head + 1
+    );
     assert_eq!(bench.number("SELECT count(*) FROM redactions"), 0);
     assert_eq!(bench.number("SELECT count(*) FROM forgetting_crops"), 0);
     assert_eq!(
@@ -183,12 +183,19 @@ fn nothing_is_left_of_a_person_in_any_file_and_the_others_stay() {
         0
     );
     for table in ["face_profiles", "face_traces", "visits", "face_embeddings"] {
-        let column = if table == "face_profiles" { "id" } else { "profile_id" };
+        let column = if table == "face_profiles" {
+            "id"
+        } else {
+            "profile_id"
+        };
         let sql = format!("SELECT count(*) FROM {table} WHERE {column} = {tove}");
         assert_eq!(bench.number(&sql), 0, "{table}");
     }
     assert_eq!(bench.unequal_after_rebuild(), Vec::<&str>::new());
-    assert_eq!(bench.number("SELECT count(*) FROM events WHERE message LIKE '%erson 1 %'"), 0);
+    assert_eq!(
+        bench.number("SELECT count(*) FROM events WHERE message LIKE '%erson 1 %'"),
+        0
+    );
 
     // The other one is who he was, and is still recognised.
     assert!(!holding(folder.path(), &vector(BO, LOOKS - 1)).is_empty());
@@ -198,13 +205,21 @@ fn nothing_is_left_of_a_person_in_any_file_and_the_others_stay() {
         bench.rows(&format!("SELECT * FROM visits WHERE profile_id = {bo}")),
         before
     );
-    bench.store(vec![face(BO, LOOKS, None, None), face(TOVE, LOOKS, None, None)]);
+    bench.store(vec![
+        face(BO, LOOKS, None, None),
+        face(TOVE, LOOKS, None, None),
+    ]);
     assert_eq!(bench.number("SELECT count(*) FROM face_profiles"), 2);
     assert_eq!(
-        bench.number(&format!("SELECT visit_count FROM face_profiles WHERE id = {bo}")),
+        bench.number(&format!(
+            "SELECT visit_count FROM face_profiles WHERE id = {bo}"
+        )),
         1
     );
-    assert_eq!(bench.handle().forget(tove).unwrap().unwrap_err(), format!("there is no person {tove}"));
+    assert_eq!(
+        bench.handle().forget(tove).unwrap().unwrap_err(),
+        format!("there is no person {tove}")
+    );
     assert_eq!(bench.unequal_after_rebuild(), Vec::<&str>::new());
 }
 
@@ -282,7 +297,11 @@ fn pictures_are_deleted_inside_their_folder_and_nowhere_else() {
     let profile = bench.number("SELECT id FROM face_profiles");
     let forgotten = bench.handle().forget(profile).unwrap().unwrap();
     assert_eq!(forgotten.crops_deleted, 3, "{forgotten:?}");
-    let mut left: Vec<_> = forgotten.crops_left.iter().map(|(path, _)| path.as_str()).collect();
+    let mut left: Vec<_> = forgotten
+        .crops_left
+        .iter()
+        .map(|(path, _)| path.as_str())
+        .collect();
     left.sort_unstable();
     assert!(left.contains(&"../outside.jpg"), "{left:?}");
     assert!(left.contains(&elsewhere.as_str()), "{left:?}");
@@ -302,7 +321,10 @@ fn events_of_before_cameras_were_asked_are_found_by_the_publishers_id() {
     seen.privacy = None;
     old.stream = "face/pub-id-old".into();
     bench.store(vec![old.clone(), old]);
-    assert_eq!(bench.number("SELECT count(*) FROM events WHERE message LIKE '%Pub-id-old%'"), 2);
+    assert_eq!(
+        bench.number("SELECT count(*) FROM events WHERE message LIKE '%Pub-id-old%'"),
+        2
+    );
     bench.store(vec![face(4, 1, Some("pub-id-old"), None)]);
     let profile = bench.number("SELECT id FROM face_profiles");
     bench.handle().forget(profile).unwrap().unwrap();
@@ -354,10 +376,21 @@ fn only_the_words_of_a_guarded_event_can_be_changed() {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Face { person: u8, look: u8, alias: bool },
-    Name { pick: prop::sample::Index },
-    Merge { from: prop::sample::Index, into: prop::sample::Index },
-    Forget { pick: prop::sample::Index },
+    Face {
+        person: u8,
+        look: u8,
+        alias: bool,
+    },
+    Name {
+        pick: prop::sample::Index,
+    },
+    Merge {
+        from: prop::sample::Index,
+        into: prop::sample::Index,
+    },
+    Forget {
+        pick: prop::sample::Index,
+    },
     Restart,
 }
 

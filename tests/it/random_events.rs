@@ -6,8 +6,9 @@ use nightjar::event::camera::{
     Detection, Failed as CameraFailed, HeartbeatReceived, MotionEnded, MotionStarted, SnapshotTaken,
 };
 use nightjar::event::house::{
-    ArmMode, ArmRequested, FacePrivacy, FaceSeen, PackageCollected, PackageDetected, PresenceReported,
-    UpsBatteryCritical, UpsBatteryLow, UpsPowerLost, UpsPowerRestored, UpsStatusReported,
+    ArmMode, ArmRequested, FacePrivacy, FaceSeen, PackageCollected, PackageDetected,
+    PresenceReported, UpsBatteryCritical, UpsBatteryLow, UpsPowerLost, UpsPowerRestored,
+    UpsStatusReported,
 };
 use nightjar::event::message::{IdConflicted, Undecodable, Unmapped};
 use nightjar::event::people::{
@@ -359,8 +360,8 @@ fn people() -> BoxedStrategy<OnStream> {
         PresenceCause::Silence,
         PresenceCause::Configured,
     ]);
-    let changed = (select(vec!["ada", "bo"]), odd_text(), because).prop_map(
-        |(member, to, because)| {
+    let changed =
+        (select(vec!["ada", "bo"]), odd_text(), because).prop_map(|(member, to, because)| {
             let change = PresenceChanged {
                 member: member.into(),
                 from: None,
@@ -369,8 +370,7 @@ fn people() -> BoxedStrategy<OnStream> {
                 role: "child".into(),
             };
             (format!("presence/{member}"), Event::from(change))
-        },
-    );
+        });
     let household = select(vec!["EMPTY", "ALL_HOME", "odd"]).prop_map(|to| {
         let change = HouseholdChanged {
             from: None,

@@ -11,8 +11,9 @@ use super::super::{Draft, Findings, Inbound, Reason};
 use super::{Fact, Moment, timed};
 use crate::event::Extra;
 use crate::event::house::{
-    ArmMode, ArmRequested, FacePrivacy, FaceSeen, PackageCollected, PackageDetected, PresenceReported,
-    UpsBatteryCritical, UpsBatteryLow, UpsPowerLost, UpsPowerRestored, UpsStatusReported,
+    ArmMode, ArmRequested, FacePrivacy, FaceSeen, PackageCollected, PackageDetected,
+    PresenceReported, UpsBatteryCritical, UpsBatteryLow, UpsPowerLost, UpsPowerRestored,
+    UpsStatusReported,
 };
 
 const MODES: &[(&str, ArmMode)] = &[

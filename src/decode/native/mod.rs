@@ -119,7 +119,9 @@ pub(super) fn decode(
         }),
         &["camera", id, "face", "detected"] => {
             let opted_in = rules.recognises_faces_of(id);
-            object(inbound, found, |fields| house::face_seen(id, opted_in, fields))
+            object(inbound, found, |fields| {
+                house::face_seen(id, opted_in, fields)
+            })
         }
         &["pets", name, "location"] => {
             object(inbound, found, |fields| animal::pet_located(name, fields))

@@ -504,7 +504,10 @@ fn of_a_face_of_a_camera_that_is_not_opted_in_only_the_fact_is_kept() {
         r#"{{"confidence":0.9,"profile_id":"tove-17","embedding":"{coded}",
             "crop_path":"crops/tove.jpg","who":"Tove"}}"#
     );
-    let decoded = decode(&inbound("vigilar/camera/yard/face/detected", payload), &native());
+    let decoded = decode(
+        &inbound("vigilar/camera/yard/face/detected", payload),
+        &native(),
+    );
     let face = &decoded.events[0];
     assert_eq!((&*face.stream, &*face.source), ("face/yard", "camera/yard"));
     let Event::FaceSeen(seen) = &face.event else {
