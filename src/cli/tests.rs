@@ -319,5 +319,6 @@ fn sealed() -> NewEvent {
 
 mod checks;
 mod keys;
+mod people;
 mod reading;
 mod vault;

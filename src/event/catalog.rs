@@ -6,7 +6,7 @@
 //!
 //! Stored bodies are CBOR maps (RFC 8949). A row's version rises when a change would break the
 //! reading of older bodies; [`upcast`] then carries the step. Bodies in the event
-//! log are never rewritten.
+//! log are never rewritten, but for those of a person who is forgotten ([`people::redacted`]).
 
 use thiserror::Error;
 

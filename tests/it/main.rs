@@ -5,6 +5,7 @@ mod architecture;
 mod bench_box;
 mod forgetting;
 mod parking;
+mod people;
 mod projections;
 mod properties;
 mod random_events;
