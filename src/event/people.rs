@@ -260,12 +260,12 @@ mod tests {
             bytes(&[0.0, 0.0]),
             bytes(&[f32::NAN, 1.0]),
             bytes(&[f32::INFINITY, 1.0]),
-            bytes(&[1.0]),
             vec![1, 2, 3],
             Vec::new(),
         ] {
             assert_eq!(distance(&face, &useless), None, "{useless:?}");
             assert_eq!(distance(&useless, &useless), None, "{useless:?}");
         }
+        assert_eq!(distance(&face, &bytes(&[1.0])), None, "another length");
     }
 }

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use super::household::{AWAY_AFTER_NS, Member, Presence, Role, household};
+use super::household::{AWAY_AFTER_NS, HouseholdState, Member, Presence, Role, household};
 use super::{Reaction, Reactor, Scene};
 use crate::base::clock::{MINUTE_NS, UnixNanos};
 use crate::event::house::PresenceReported;
@@ -33,6 +33,14 @@ pub const REACTOR: Reactor = Reactor {
 
 /// A face at the door is told ten times a second; once a minute is report enough.
 const FACE_REPORT_EVERY_NS: i64 = MINUTE_NS;
+
+/// What only the household as a whole can be.
+const HOUSEHOLD_STATES: [HouseholdState; 4] = [
+    HouseholdState::Empty,
+    HouseholdState::KidsHome,
+    HouseholdState::AdultsHome,
+    HouseholdState::AllHome,
+];
 
 /// What the configuration says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,11 +122,18 @@ fn told(scene: &mut Scene<'_>, event: &Envelope, report: &PresenceReported) -> R
         // The table took it already; the household may be another one for it.
         return whole(scene, Some(event));
     }
-    let Some(id) = event.stream.text.strip_prefix("presence/") else {
+    let of_whole = HOUSEHOLD_STATES
+        .iter()
+        .any(|state| state.name() == report.state);
+    let Some(id) = event
+        .stream
+        .text
+        .strip_prefix("presence/")
+        .filter(|_| !of_whole)
+    else {
         return Ok(Vec::new());
     };
     let known = members(scene.session, &scene.settings.presence)?;
-    // A state of the whole household has no row of a member.
     let Some(member) = known.into_iter().find(|member| member.id == id) else {
         return Ok(Vec::new());
     };
