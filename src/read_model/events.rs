@@ -145,20 +145,10 @@ fn classify(event: &Envelope) -> Option<Moment<'_>> {
             edge: Some(("package", "collected")),
         }),
         Event::PackageReminded(_) => moment("PACKAGE_REMINDED", Severity::Warning),
-        Event::FaceSeen(face) => match face.privacy {
-            Some(FacePrivacy::Withheld) => moment("FACE_SEEN", Severity::Info),
-            Some(FacePrivacy::Forgotten) => None,
-            // The match that follows says whose it is.
-            Some(FacePrivacy::OptedIn) if face.is_identifiable() => None,
-            _ if face.profile_id.is_some() => moment("FACE_KNOWN", Severity::Info),
-            _ => moment("FACE_UNKNOWN", Severity::Warning),
-        },
-        Event::FaceMatched(matched) if matched.ignored => None,
-        Event::FaceMatched(matched) => match matched.profile {
-            NOBODY => moment("FACE_SEEN", Severity::Info),
-            _ if matched.known => moment("FACE_KNOWN", Severity::Info),
-            _ => moment("FACE_UNKNOWN", Severity::Warning),
-        },
+        Event::FaceSeen(_) | Event::FaceMatched(_) => {
+            let (kind, severity) = classify_face(&event.event)?;
+            moment(kind, severity)
+        }
         Event::UpsPowerLost(_) => power(Some(("UPS_POWER_LOST", Severity::Alert)), "lost"),
         Event::UpsPowerRestored(_) => power(Some(("UPS_POWER_RESTORED", Severity::Info)), "mains"),
         Event::UpsBatteryLow(_) => power(Some(("UPS_BATTERY_LOW", Severity::Alert)), "low"),
@@ -182,6 +172,28 @@ fn classify(event: &Envelope) -> Option<Moment<'_>> {
             edge: Some(("presence", &change.to)),
         }),
         Event::ArmRequested(_) => moment("ARM_REQUESTED", Severity::Info),
+        _ => None,
+    }
+}
+
+fn classify_face(event: &Event) -> Option<(&'static str, Severity)> {
+    let face = ("FACE_SEEN", Severity::Info);
+    let known = ("FACE_KNOWN", Severity::Info);
+    let unknown = ("FACE_UNKNOWN", Severity::Warning);
+    match event {
+        Event::FaceSeen(seen) => match seen.privacy {
+            Some(FacePrivacy::Withheld) => Some(face),
+            Some(FacePrivacy::Forgotten) => None,
+            // The match that follows says whose it is.
+            Some(FacePrivacy::OptedIn) if seen.is_identifiable() => None,
+            _ if seen.profile_id.is_some() => Some(known),
+            _ => Some(unknown),
+        },
+        Event::FaceMatched(matched) if !matched.ignored => Some(match matched.profile {
+            NOBODY => face,
+            _ if matched.known => known,
+            _ => unknown,
+        }),
         _ => None,
     }
 }

@@ -276,10 +276,13 @@ fn house() -> BoxedStrategy<OnStream> {
     prop_oneof![1 => parcel, 1 => face, 2 => power, 2 => presence, 1 => arm].boxed()
 }
 
-/// Faces with their matches, what persons decide, parcels and presence; also what no reactor would
-/// say.
+/// People, parcels and presence.
 fn people() -> BoxedStrategy<OnStream> {
-    let profile = || 1_i64..12;
+    prop_oneof![8 => faces(), 4 => decisions(), 4 => conclusions()].boxed()
+}
+
+/// Faces with their matches, also what no reactor would say.
+fn faces() -> BoxedStrategy<OnStream> {
     let vector = select(vec![[1.0_f32, 0.0], [0.0, 1.0], [0.0, 0.0]]);
     let privacy = select(vec![
         FacePrivacy::OptedIn,
@@ -322,6 +325,12 @@ fn people() -> BoxedStrategy<OnStream> {
             };
             (format!("camera/{camera}"), Event::from(matched))
         });
+    prop_oneof![seen, matched].boxed()
+}
+
+/// What persons decide about faces.
+fn decisions() -> BoxedStrategy<OnStream> {
+    let profile = || 1_i64..12;
     let edited = (
         0_i64..12,
         option::of(select(vec!["Ada", "Bo", ""])),
@@ -350,6 +359,11 @@ fn people() -> BoxedStrategy<OnStream> {
         };
         (format!("person/{profile}"), Event::from(gone))
     });
+    prop_oneof![2 => edited, 1 => merged, 1 => forgotten].boxed()
+}
+
+/// What is concluded of parcels and presence.
+fn conclusions() -> BoxedStrategy<OnStream> {
     let reminded = (1_i64..40).prop_map(|package| {
         let because = ReminderCause::Age;
         let reminder = PackageReminded { package, because };
@@ -378,17 +392,7 @@ fn people() -> BoxedStrategy<OnStream> {
         };
         ("household/status".to_owned(), Event::from(change))
     });
-    prop_oneof![
-        4 => seen,
-        4 => matched,
-        2 => edited,
-        1 => merged,
-        1 => forgotten,
-        1 => reminded,
-        2 => changed,
-        1 => household,
-    ]
-    .boxed()
+    prop_oneof![1 => reminded, 2 => changed, 1 => household].boxed()
 }
 
 fn recording() -> BoxedStrategy<OnStream> {
