@@ -43,7 +43,7 @@ CREATE TABLE face_pending (
 -- Every event that tells of a person: what has to be redacted when the person is forgotten.
 CREATE TABLE face_traces (
     position   INTEGER PRIMARY KEY,
-    profile_id INTEGER NOT NULL
+    profile_id INTEGER NOT NULL                     -- 0: a face that was never matched
 ) STRICT;
 CREATE INDEX face_traces_by_profile ON face_traces (profile_id);
 

@@ -80,12 +80,12 @@ fn wait_for_match(
     event: &Envelope,
     face: &FaceSeen,
 ) -> Result<(), StorageError> {
+    if face.privacy != Some(FacePrivacy::OptedIn) || !face.is_identifiable() {
+        return Ok(());
+    }
+    trace(session, event.position, NOBODY)?;
     // A snapshot and a suspected repeat are never matched.
-    let matched = face.privacy == Some(FacePrivacy::OptedIn)
-        && face.is_identifiable()
-        && !event.is_snapshot()
-        && !event.flags.has(Flags::SUSPECT_DUP);
-    if !matched {
+    if event.is_snapshot() || event.flags.has(Flags::SUSPECT_DUP) {
         return Ok(());
     }
     session.write(
@@ -310,6 +310,19 @@ fn forget(session: &mut dyn Session, profile: i64) -> Result<(), StorageError> {
         "DELETE FROM face_profiles WHERE id = ?1",
     ] {
         session.write(sql, values![profile])?;
+    }
+    Ok(())
+}
+
+/// Takes away what is kept of faces that were redacted without ever having been matched.
+pub(super) fn redact(session: &mut dyn Session, events: &[Envelope]) -> Result<(), StorageError> {
+    for event in events {
+        for sql in [
+            "DELETE FROM face_traces WHERE position = ?1",
+            "DELETE FROM face_pending WHERE position = ?1",
+        ] {
+            session.write(sql, values![event.position])?;
+        }
     }
     Ok(())
 }

@@ -112,6 +112,7 @@ pub const LOG_ONLY: &[Kind] = &[
 /// Brings the tables in line with events whose bodies were redacted; what else is to go, the event
 /// that a person was forgotten says to the fold.
 pub fn redact(session: &mut dyn Session, events: &[Envelope]) -> Result<(), StorageError> {
+    faces::redact(session, events)?;
     events::redact(session, events)
 }
 

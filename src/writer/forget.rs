@@ -16,15 +16,16 @@
 //!   pages of the log are not divided. Where the person stands in places of earlier versions (a
 //!   name of a stream, a sentence), the whole file is written anew by VACUUM.
 //! - What stays: 128-bit digests of messages (`mqtt_deliveries`, `message_ids`), which tell
-//!   repeats; nobody gets a message back from one. Presence that a face told stays presence. Copies
-//!   elsewhere (backups, the broker's store, the file system's free blocks) are out of reach.
+//!   repeats; nobody gets a message back from one. Presence that a face told stays presence. Raw
+//!   messages that a version before this one could not decode are nobody's. Copies elsewhere
+//!   (backups, the broker's store, the file system's free blocks) are out of reach.
 
 use std::path::{Component, Path, PathBuf};
 
 use super::batch::fold;
 use super::{Writer, WriterError};
 use crate::event::house::FaceSeen;
-use crate::event::people::{PersonForgotten, redacted};
+use crate::event::people::{NOBODY, PersonForgotten, distance, redacted};
 use crate::event::{Envelope, Event, NewEvent};
 use crate::event_log::Ledger;
 use crate::event_log::read::EventReader;
@@ -119,7 +120,8 @@ impl Writer {
     fn redact(&mut self, profile: i64) -> Result<Option<Redaction>, StorageError> {
         let now = self.options.clock.now();
         let mut session = self.database.begin()?;
-        let Some(traces) = Traces::of(&mut session, profile)? else {
+        let near = self.options.reactions.settings.faces.match_distance;
+        let Some(traces) = Traces::of(&mut session, profile, near)? else {
             return Ok(None);
         };
         let (events, mut thorough) = overwrite(&mut session, &traces)?;
@@ -191,8 +193,13 @@ pub(super) fn finish(
         return Ok(forgotten);
     };
     delete_crops(database, crops_dir, crops, &mut forgotten)?;
-    if todo == "vacuum" {
-        database.vacuum()?;
+    if todo == "vacuum"
+        && let Err(error) = database.vacuum()
+    {
+        if error.disposition() == Disposition::Halt {
+            return Err(error);
+        }
+        forgotten.unfinished = Some(format!("the file cannot be written anew: {error}"));
     }
     if !database.empty_wal()? {
         forgotten.unfinished = Some(
@@ -219,7 +226,11 @@ struct Traces {
 }
 
 impl Traces {
-    fn of(session: &mut dyn Session, profile: i64) -> Result<Option<Self>, StorageError> {
+    fn of(
+        session: &mut dyn Session,
+        profile: i64,
+        near: f64,
+    ) -> Result<Option<Self>, StorageError> {
         let mut positions = all(
             session,
             "SELECT position FROM face_traces WHERE profile_id = ?1",
@@ -241,6 +252,7 @@ impl Traces {
             values![profile],
             |row| Ok(row.text(0)?.to_owned()),
         )?;
+        positions.extend(unmatched(session, profile, &aliases, near)?);
         let mut legacy_streams = 0;
         for alias in &aliases {
             let name = first(
@@ -288,6 +300,47 @@ impl Traces {
             events,
         }))
     }
+}
+
+/// Faces that were stored and never matched (retained messages, suspected repeats) and are this
+/// person's all the same.
+fn unmatched(
+    session: &mut dyn Session,
+    profile: i64,
+    aliases: &[String],
+    near: f64,
+) -> Result<Vec<i64>, StorageError> {
+    let kept = all(
+        session,
+        "SELECT embedding FROM face_embeddings WHERE profile_id = ?1",
+        values![profile],
+        |row| Ok(row.blob(0)?.to_vec()),
+    )?;
+    let waiting = all(
+        session,
+        "SELECT position FROM face_traces WHERE profile_id = ?1",
+        values![NOBODY],
+        |row| row.int(0),
+    )?;
+    let mut reader = EventReader::new();
+    let mut found = Vec::new();
+    for position in waiting {
+        let Some(event) = reader.at(session, position)? else {
+            continue;
+        };
+        let Event::FaceSeen(face) = &event.event else {
+            continue;
+        };
+        let told = face.profile_id.as_ref();
+        let is_like = |vector: &[u8]| {
+            kept.iter()
+                .any(|known| distance(known, vector).is_some_and(|at| at < near))
+        };
+        if told.is_some_and(|told| aliases.contains(told)) || face.vector().is_some_and(is_like) {
+            found.push(position);
+        }
+    }
+    Ok(found)
 }
 
 fn is_told_by(event: &Envelope, alias: &str) -> bool {

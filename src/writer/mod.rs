@@ -34,7 +34,7 @@ use crate::event_log::Ledger;
 use crate::event_log::dedupe::Delivery;
 use crate::read_model::Projection;
 use crate::storage::sqlite::{Database, Durability};
-use crate::storage::{StorageError, first, migrate, sqlite};
+use crate::storage::{Disposition, StorageError, first, migrate, sqlite};
 use crate::values;
 
 pub use reaction::Reactions;
@@ -345,8 +345,13 @@ pub fn start(
     let site = site_id(&mut database, options.clock.now())?;
     let refused = rebuild::catch_up(&mut database, options.projections, progress)?;
     let crops_dir = options.reactions.settings.faces.crops_dir.as_deref();
-    let forgotten = forget::finish(&mut database, crops_dir)?;
-    if let Some(reason) = forgotten.unfinished {
+    let unfinished = match forget::finish(&mut database, crops_dir) {
+        Ok(forgotten) => forgotten.unfinished,
+        Err(error) if error.disposition() == Disposition::Halt => return Err(error.into()),
+        // Nobody must be kept from starting by a full disk.
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(reason) = unfinished {
         tracing::warn!(reason, "a person is not yet forgotten in every file");
     }
     let ledger = Ledger::load(&mut database.snapshot()?)?;

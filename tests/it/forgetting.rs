@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nightjar::event::house::{FacePrivacy, FaceSeen};
 use nightjar::event::people::{ProfileEdited, ProfilesMerged};
-use nightjar::event::{Extra, NewEvent};
+use nightjar::event::{Extra, Flags, NewEvent};
 use nightjar::reactor::{Settings, faces};
 use nightjar::storage::Session as _;
 use nightjar::storage::sqlite::{Database, Options};
@@ -155,6 +155,14 @@ fn nothing_is_left_of_a_person_in_any_file_and_the_others_stay() {
     let kept = "SELECT count(*) FROM face_embeddings WHERE profile_id = ";
     assert_eq!(bench.number(&format!("{kept}{tove}")), 32);
     assert!(!holding(folder.path(), &vector(TOVE, 3)).is_empty());
+    // Faces that are never matched: a retained message by its looks, and one by its id.
+    let mut snapshot = face(TOVE, 3, None, None);
+    snapshot.flags = Flags::RETAINED;
+    let mut by_id = face(5, 3, Some("pub-id-tove"), None);
+    by_id.flags = Flags::SUSPECT_DUP;
+    let mut of_other = face(BO, 3, None, None);
+    of_other.flags = Flags::RETAINED;
+    bench.store(vec![snapshot, by_id, of_other]);
     let before = bench.rows(&format!("SELECT * FROM visits WHERE profile_id = {bo}"));
     let head = bench.handle().head();
 
@@ -162,12 +170,13 @@ fn nothing_is_left_of_a_person_in_any_file_and_the_others_stay() {
     assert_eq!(
         forgotten,
         Forgotten {
-            events: 2 * i64::from(LOOKS) + 1,
+            events: 2 * i64::from(LOOKS) + 1 + 2,
             crops_deleted: i64::from(LOOKS),
             ..Forgotten::default()
         }
     );
     assert_gone(folder.path(), TOVE, LOOKS, WORDS);
+    assert_gone(folder.path(), 5, 4, &[]);
     assert!(holding(folder.path(), b"picture of the one who goes").is_empty());
 
     // The log is whole: as many events as before and the one that tells.
