@@ -71,6 +71,7 @@ CREATE TABLE alert_deliveries (
     PRIMARY KEY (alert_id, recipient, channel, address)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX alert_deliveries_pending ON alert_deliveries (next_at) WHERE status = 'PENDING';
+CREATE INDEX alert_deliveries_done ON alert_deliveries (next_at) WHERE status <> 'PENDING';
 
 -- One row per try, and per alert that was held back.
 CREATE TABLE alert_log (

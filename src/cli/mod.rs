@@ -22,10 +22,13 @@ pub mod config;
 pub mod dead_letters;
 mod decide;
 pub mod events;
+pub mod faces;
 pub mod init;
 mod opening;
+pub mod packages;
 mod paging;
 pub mod pets;
+pub mod presence;
 pub mod publish;
 pub mod query;
 pub mod rebuild;
@@ -76,6 +79,9 @@ Examples:
   nightjar recordings list                 what was recorded, and whether it is sealed
   nightjar arm away                        and disarm; `nightjar alarm` says what it does
   nightjar retention show                  how long the tables keep their rows
+  nightjar presence                        who is at home
+  nightjar faces list                      who was seen
+  nightjar packages list --open            what lies before the door
   nightjar vault unseal clip.vge           open a recording
   nightjar pets list                       where the pets are
   nightjar wildlife species                which wild animals ever came
@@ -163,6 +169,12 @@ pub enum Verb {
     Timelapse(timelapse::Args),
     /// How long the tables keep their rows, and what would go
     Retention(retention::Args),
+    /// Who was seen, who it is, and forgetting a person for good
+    Faces(faces::Args),
+    /// Parcels: what lies before the door
+    Packages(packages::Args),
+    /// Who is at home
+    Presence(presence::Args),
     /// Keys, and single files sealed and unsealed by hand
     Vault(vault::Args),
     /// The pets of the house: where they were seen, what should be told about them
@@ -297,6 +309,9 @@ fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> {
         Verb::Ups(args) => ups::run(args, context),
         Verb::Timelapse(args) => timelapse::run(args, context),
         Verb::Retention(args) => retention::run(args, context),
+        Verb::Faces(args) => faces::run(args, context),
+        Verb::Packages(args) => packages::run(args, context),
+        Verb::Presence(args) => presence::run(args, context),
         Verb::Vault(args) => vault::run(args, context),
         Verb::Pets(args) => pets::run(args, context),
         Verb::Wildlife(args) => wildlife::run(args, context),

@@ -218,7 +218,10 @@ pub(super) fn rules(config: &Config) -> Result<Rules, CliError> {
         "{}/{}/#",
         config.mqtt.publish_prefix, config.site.name
     ))?;
-    Ok(Rules::new(prefix, vec![own]).with_threats(config.wildlife.threats()))
+    let face_cameras = config.faces.opted_in().cloned();
+    Ok(Rules::new(prefix, vec![own])
+        .with_threats(config.wildlife.threats())
+        .with_face_cameras(face_cameras))
 }
 
 /// The broker of this configuration.

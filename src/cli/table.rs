@@ -98,6 +98,29 @@ pub fn headings(names: &[String]) -> Vec<Heading> {
     headings
 }
 
+/// Writes all rows at once, or as a table the words `nothing` when there are none.
+pub(super) fn write_all(
+    context: &mut super::Context<'_>,
+    format: Format,
+    columns: &[(&str, Shape)],
+    rows: Vec<Vec<Owned>>,
+    nothing: &str,
+) -> io::Result<()> {
+    if rows.is_empty() && format == Format::Table {
+        return writeln!(context.out, "{nothing}");
+    }
+    let heading = |(name, shape): &(&str, Shape)| Heading {
+        name: (*name).to_owned(),
+        shape: Some(*shape),
+    };
+    let headings = columns.iter().map(heading).collect();
+    let mut writer = RowWriter::begin(context.out, format, headings)?;
+    for row in rows {
+        writer.row(context.out, row)?;
+    }
+    writer.end(context.out, context.screen, &context.zone, false)
+}
+
 /// Writes rows in one format.
 #[derive(Debug)]
 pub struct RowWriter {

@@ -321,6 +321,7 @@ mod alarm;
 mod animals;
 mod checks;
 mod keys;
+mod people;
 mod reading;
 mod registry;
 mod retention;

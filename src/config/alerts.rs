@@ -11,6 +11,7 @@ use super::units::Duration;
 use super::validate::{Complaint, range};
 use crate::event::alarm::{ArmState, Channel};
 use crate::reactor::alerts::{self, Audience, Response, Settings};
+use crate::reactor::household::HouseholdState;
 use crate::reactor::time_window::TimeWindow;
 
 /// Who is told of what.
@@ -50,7 +51,7 @@ impl Default for Alerts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
-pub enum Age {
+pub enum AgeGroup {
     /// Is.
     #[default]
     Adult,
@@ -66,7 +67,7 @@ pub struct Recipient {
     /// Their name, unique.
     pub name: String,
     /// "adult" or "child".
-    pub role: Age,
+    pub role: AgeGroup,
     /// Whether alerts for them are published on the bus, below nightjar/<site>/alert/.
     pub mqtt: bool,
     /// Whether the browsers that they subscribed are told.
@@ -112,6 +113,9 @@ pub struct Profile {
     /// States of the alarm in which it holds, such as "`ARMED_AWAY`"; all without any.
     #[schemars(with = "Vec<String>")]
     pub arm_states: Vec<ArmState>,
+    /// States of the household in which it holds, such as "`EMPTY`" or "`KIDS_HOME`"; all without any.
+    #[schemars(with = "Vec<String>")]
+    pub households: Vec<HouseholdState>,
     /// When it holds, such as "23:00-06:00"; always when empty.
     pub window: TimeWindow,
     /// What to do by type: `PERSON_DETECTED` = "push", "record" or "quiet".
@@ -126,12 +130,13 @@ impl Alerts {
     pub(super) fn settings(&self) -> Settings {
         let recipient = |one: &Recipient| alerts::Recipient {
             name: one.name.clone(),
-            is_adult: one.role == Age::Adult,
+            is_adult: one.role == AgeGroup::Adult,
             channels: one.channels(),
         };
         let profile = |one: &Profile| alerts::Profile {
             name: one.name.clone(),
             arm_states: one.arm_states.clone(),
+            households: one.households.clone(),
             window: one.window.clone(),
             detections: one.detections.clone(),
             audience: one.recipients,

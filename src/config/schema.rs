@@ -60,6 +60,11 @@ pub(super) enum Kind {
         least: i64,
         most: i64,
     },
+    /// A number, whole or not.
+    Number {
+        least: f64,
+        most: f64,
+    },
     Switch,
     List,
     /// A list of sections.
@@ -159,6 +164,13 @@ fn kind(schema: &Map<String, Value>) -> Kind {
             least: bound(schema, "minimum", i64::MIN),
             most: bound(schema, "maximum", i64::MAX),
         },
+        ("number", _) => {
+            let bound = |name| schema.get(name).and_then(Value::as_f64);
+            Kind::Number {
+                least: bound("minimum").unwrap_or(f64::MIN),
+                most: bound("maximum").unwrap_or(f64::MAX),
+            }
+        }
         _ => Kind::Text,
     }
 }
@@ -201,6 +213,7 @@ impl Kind {
             Self::Path => "a path in quotes".into(),
             Self::Choice(words) => format!("one of \"{}\"", words.join("\", \"")),
             Self::Whole { least, most } => format!("a whole number from {least} to {most}"),
+            Self::Number { least, most } => format!("a number from {least} to {most}"),
             Self::Switch => "true or false".into(),
             Self::List => "a list of texts, such as [\"a\", \"b\"]".into(),
             Self::Tables => "a list of sections, such as [{ camera = \"yard\" }]".into(),
@@ -222,6 +235,12 @@ impl Kind {
             (Self::Whole { least, most }, toml::Value::Integer(number)) => {
                 (least..=most).contains(&number)
             }
+            (Self::Number { least, most }, toml::Value::Float(number)) => {
+                (least..=most).contains(&number)
+            }
+            (Self::Number { least, most }, toml::Value::Integer(number)) => {
+                (*least..=*most).contains(&(*number as f64))
+            }
             (Self::List, toml::Value::Array(items)) => items.iter().all(toml::Value::is_str),
             (Self::Tables, toml::Value::Array(items)) => items.iter().all(toml::Value::is_table),
             _ => false,
@@ -239,6 +258,10 @@ impl Kind {
                 .trim()
                 .parse()
                 .map_or_else(|_| as_text(), toml::Value::Integer),
+            Self::Number { .. } => text
+                .trim()
+                .parse()
+                .map_or_else(|_| as_text(), toml::Value::Float),
             Self::Switch => text
                 .trim()
                 .parse()

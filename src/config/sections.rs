@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::alarm::Alarm;
 use super::alerts::Alerts;
 use super::clip_names::PathPattern;
+use super::people::{Faces, Packages, Presence};
 use super::registry::{Camera, Classification, Liveness, Sensor};
 use super::retention::Retention;
 use super::rules::Rule;
@@ -59,6 +60,12 @@ pub struct Config {
     pub wildlife: Wildlife,
     /// What the program tells about itself.
     pub log: Log,
+    /// Recognising faces.
+    pub faces: Faces,
+    /// Parcels before the door.
+    pub packages: Packages,
+    /// Who lives here.
+    pub presence: Presence,
 }
 
 impl Config {
@@ -78,12 +85,25 @@ pub struct Site {
     /// broker need different names.
     #[schemars(regex(pattern = r"^[a-z0-9-]{1,32}$"))]
     pub name: String,
+    /// Degrees north of the equator, -90 to 90, for the times of the sun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -90.0, max = 90.0))]
+    pub latitude: Option<f64>,
+    /// Degrees east of Greenwich, -180 to 180.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -180.0, max = 180.0))]
+    pub longitude: Option<f64>,
+    /// Time zone of the house: "system", or a name such as "Europe/Berlin".
+    pub time_zone: Zone,
 }
 
 impl Default for Site {
     fn default() -> Self {
         Self {
             name: "home".into(),
+            latitude: None,
+            longitude: None,
+            time_zone: Zone::system(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::people;
 use super::sections::{Config, Filters, Mqtt, Recordings};
 use super::tables;
 use super::units::{Duration, Size};
@@ -72,6 +73,7 @@ pub(super) fn values(config: &Config) -> Vec<Complaint> {
     registry::values(config, &mut complaints);
     wildlife::values(&config.wildlife, &mut complaints);
     tables::values(&config.tables, &mut complaints);
+    people::values(config, &mut complaints);
     complaints
 }
 
@@ -79,6 +81,7 @@ pub(super) fn values(config: &Config) -> Vec<Complaint> {
 pub(super) fn conflicts(config: &Config) -> Vec<Complaint> {
     let mut conflicts = retention::conflicts(&config.retention);
     conflicts.extend(wildlife::conflicts(&config.wildlife));
+    conflicts.extend(people::conflicts(config));
     let mqtt = &config.mqtt;
     if mqtt.max_packet > mqtt.receive_hard_cap {
         conflicts.push((

@@ -19,6 +19,7 @@ mod redact;
 mod time;
 pub mod topic;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -63,6 +64,7 @@ pub struct Rules {
     prefix: Topic,
     own: Vec<TopicFilter>,
     threats: Threats,
+    face_cameras: BTreeSet<String>,
 }
 
 impl Rules {
@@ -73,6 +75,7 @@ impl Rules {
             prefix,
             own,
             threats: Threats::default(),
+            face_cameras: BTreeSet::new(),
         }
     }
 
@@ -81,6 +84,18 @@ impl Rules {
     pub fn with_threats(mut self, threats: Threats) -> Self {
         self.threats = threats;
         self
+    }
+
+    /// The same with cameras whose faces may be recognised. Of a face of any other camera nothing is
+    /// kept but that there was one.
+    #[must_use]
+    pub fn with_face_cameras(mut self, cameras: impl IntoIterator<Item = String>) -> Self {
+        self.face_cameras = cameras.into_iter().collect();
+        self
+    }
+
+    fn recognises_faces_of(&self, camera: &str) -> bool {
+        self.face_cameras.contains(camera)
     }
 
     fn is_own(&self, topic: &str) -> bool {
@@ -147,7 +162,7 @@ pub fn decode(inbound: &Inbound, rules: &Rules) -> Decoded {
     }
     let mut found = Findings::default();
     let outcome = match rules.below_prefix(topic) {
-        Some(below) => native::decode(below, inbound, &rules.threats, &mut found),
+        Some(below) => native::decode(below, inbound, rules, &mut found),
         None => Ok(None),
     };
     let (draft, hash) = match outcome {
@@ -210,9 +225,11 @@ fn unread(inbound: &Inbound, event: Event, text: Option<String>) -> Draft {
 }
 
 /// The payload to keep of a message that no rule could read. On a topic for commands and codes
-/// nobody knows where in a damaged payload the secret stands: only its length is kept.
+/// nobody knows where in a damaged payload the secret stands: only its length is kept. So it is with
+/// faces, which must be found again when their person wants to be forgotten.
 fn without_known_secrets(inbound: &Inbound) -> Vec<u8> {
-    let secretive = |level: &str| level == "arm_request" || redact::is_secret_key(level);
+    let secretive =
+        |level: &str| matches!(level, "arm_request" | "face") || redact::is_secret_key(level);
     if inbound.topic.split('/').any(secretive) {
         redact::whole(&inbound.payload)
     } else {

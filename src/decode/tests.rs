@@ -23,6 +23,7 @@ fn native() -> Rules {
         "vigilar".parse().unwrap(),
         own.iter().map(|filter| filter.parse().unwrap()).collect(),
     )
+    .with_face_cameras(["drive".to_owned()])
 }
 
 fn inbound(topic: &str, payload: impl Into<Vec<u8>>) -> Inbound {

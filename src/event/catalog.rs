@@ -6,15 +6,14 @@
 //!
 //! Stored bodies are CBOR maps (RFC 8949). A row's version rises when a change would break the
 //! reading of older bodies; [`upcast`] then carries the step. Bodies in the event
-//! log are never rewritten.
+//! log are never rewritten, but for those of a person who is forgotten ([`people::redacted`]).
 
 use thiserror::Error;
 
 use super::{
-    alarm, animal, camera, house, liveness, message, pet, recording, registry, sensor, system,
-    timelapse, upcast, vault,
+    alarm, animal, camera, house, liveness, message, people, pet, recording, registry, retention,
+    sensor, system, timelapse, upcast, vault,
 };
-use super::{animal, camera, house, message, recording, retention, sensor, system, upcast, vault};
 
 /// Nesting allowed in a stored body: deeper ones are refused, not followed.
 const MAX_NESTING: usize = 160;
@@ -249,6 +248,21 @@ catalog! {
     // Retention of the tables.
     /// Rows of a table went for their age or number; the text says which rule asked for it.
     RetentionApplied = "retention.applied" v 1 (retention::Applied);
+    // People, parcels, presence.
+    /// A face was found to belong to a profile.
+    FaceMatched = "face.matched" v 1 (people::FaceMatched);
+    /// A person said something of a profile.
+    FaceProfileEdited = "face.profile_edited" v 1 (people::ProfileEdited);
+    /// A person said that two profiles are one.
+    FaceProfilesMerged = "face.profiles_merged" v 1 (people::ProfilesMerged);
+    /// A person was forgotten; what told of them is redacted.
+    PersonForgotten = "person.forgotten" v 1 (people::PersonForgotten);
+    /// A parcel still lies there.
+    PackageReminded = "package.reminded" v 1 (people::PackageReminded);
+    /// A member came home or left.
+    PresenceChanged = "presence.changed" v 1 (people::PresenceChanged);
+    /// The household as a whole became something else.
+    HouseholdChanged = "household.changed" v 1 (people::HouseholdChanged);
 }
 
 impl Kind {

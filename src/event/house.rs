@@ -53,9 +53,40 @@ pub struct FaceSeen {
         skip_serializing_if = "Option::is_none"
     )]
     pub embedding: Option<Vec<u8>>,
+    /// Path of the cut-out picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop_path: Option<String>,
+    /// What may be done with it; none for a face of before anybody was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<FacePrivacy>,
     /// The rest.
     #[serde(default, skip_serializing_if = "Extra::is_empty")]
     pub extra: Extra,
+}
+
+impl FaceSeen {
+    /// Whether it tells whose face it is, or can be compared with others.
+    pub fn is_identifiable(&self) -> bool {
+        self.profile_id.is_some() || self.vector().is_some()
+    }
+
+    /// The face as numbers, if they are of any use.
+    pub fn vector(&self) -> Option<&[u8]> {
+        let bytes = self.embedding.as_deref()?;
+        super::people::distance(bytes, bytes).map(|_| bytes)
+    }
+}
+
+/// What may be done with a face.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FacePrivacy {
+    /// Its camera is opted in: it is compared with the faces that are known.
+    OptedIn,
+    /// Its camera is not opted in: nothing was kept but that there was a face.
+    Withheld,
+    /// The person was forgotten.
+    Forgotten,
 }
 
 macro_rules! ups_events {

@@ -11,6 +11,7 @@ pub mod envelope;
 pub mod house;
 pub mod liveness;
 pub mod message;
+pub mod people;
 pub mod pet;
 pub mod reading;
 pub mod recording;

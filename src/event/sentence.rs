@@ -3,7 +3,8 @@
 
 use super::alarm::{ArmState, AttemptStatus};
 use super::camera::Detection;
-use super::house::ArmMode;
+use super::house::{ArmMode, FacePrivacy};
+use super::people::{FaceMatched, NOBODY, PresenceCause, ReminderCause};
 use super::recording::{Integrity, Part};
 use super::{Envelope, Event};
 use crate::base::clock::rfc3339;
@@ -58,6 +59,14 @@ pub fn sentence_with(envelope: &Envelope, names: Names<'_>) -> String {
         }
         Event::PackageDetected(_) => format!("Parcel at {subject}"),
         Event::PackageCollected(_) => format!("Parcel at {subject} collected"),
+        Event::FaceSeen(face)
+            if matches!(
+                face.privacy,
+                Some(FacePrivacy::Withheld | FacePrivacy::Forgotten)
+            ) =>
+        {
+            format!("Face at {}", label(&face.camera))
+        }
         Event::FaceSeen(face) => match &face.profile_id {
             Some(profile) => format!("Face of {} at {}", label(profile), camera(&face.camera)),
             None => format!("Unknown face at {}", camera(&face.camera)),
@@ -195,6 +204,59 @@ pub fn sentence_with(envelope: &Envelope, names: Names<'_>) -> String {
             rfc3339(applied.before),
             excerpt(envelope.text())
         ),
+        Event::FaceMatched(_)
+        | Event::FaceProfileEdited(_)
+        | Event::FaceProfilesMerged(_)
+        | Event::PersonForgotten(_)
+        | Event::PackageReminded(_)
+        | Event::PresenceChanged(_)
+        | Event::HouseholdChanged(_) => about_people(envelope, &subject),
+    }
+}
+
+/// Who was seen and is known, what lies before the door, who is at home.
+fn about_people(envelope: &Envelope, subject: &str) -> String {
+    match &envelope.event {
+        Event::FaceMatched(matched) => face(matched),
+        Event::FaceProfileEdited(edit) if edit.profile == NOBODY => {
+            "Details of a forgotten person changed".into()
+        }
+        Event::FaceProfileEdited(edit) => match edit.name.as_deref() {
+            Some("") => format!("Person {} has no name any more", edit.profile),
+            Some(name) => format!("Person {} is {}", edit.profile, excerpt(name)),
+            None => format!("Details of person {} changed", edit.profile),
+        },
+        Event::FaceProfilesMerged(merge) => {
+            format!("Person {} is the same as person {}", merge.from, merge.into)
+        }
+        Event::PersonForgotten(gone) => format!("Person {} was forgotten", gone.profile),
+        Event::PackageReminded(reminder) => match reminder.because {
+            ReminderCause::Sunset => format!("Parcel still at {subject}, and the sun sets"),
+            ReminderCause::Age => format!("Parcel still at {subject}"),
+        },
+        Event::PresenceChanged(change) => {
+            let silence = match change.because {
+                PresenceCause::Report | PresenceCause::Configured => "",
+                PresenceCause::Silence => ", not heard of for long",
+            };
+            let state = excerpt(&change.to).to_lowercase();
+            format!("{} is {state}{silence}", label(&change.member))
+        }
+        Event::HouseholdChanged(change) => {
+            let state = excerpt(&change.to).to_lowercase().replace('_', " ");
+            format!("The household is {state}")
+        }
+        _ => String::new(),
+    }
+}
+
+/// A face by the number of its profile: a name here would be copied into alerts and logs.
+fn face(matched: &FaceMatched) -> String {
+    let place = label(&matched.camera);
+    match matched.profile {
+        NOBODY => format!("Face at {place}"),
+        profile if matched.known => format!("Person {profile} at {place}"),
+        profile => format!("Unknown face at {place} (person {profile})"),
     }
 }
 

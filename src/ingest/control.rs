@@ -3,7 +3,8 @@
 //! `DIR/nightjar.sock`, mode 0600. One JSON line asks, one JSON line answers:
 //! `{"ask":"status"}`, `{"ask":"rebuild"}`, `{"ask":"replay"}` followed by the lines of a fixture
 //! stream and the end of input, `{"ask":"decide"}` followed by one [`Decision`] a line,
-//! `{"ask":"retention"}` followed by one [`Order`], `{"ask":"arm"}` followed by one [`ArmOrder`]. An answer is `{"ok":…}` or `{"error":"…"}`.
+//! `{"ask":"retention"}` followed by one [`Order`], `{"ask":"arm"}` followed by one [`ArmOrder`],
+//! `{"ask":"forget"}` followed by a profile's number. An answer is `{"ok":…}` or `{"error":"…"}`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -49,6 +50,8 @@ pub enum Ask {
     Retention,
     /// Arm or disarm; one [`ArmOrder`] follows.
     Arm,
+    /// Forget a person; the number of the profile follows.
+    Forget,
 }
 
 /// A person's wish to arm or disarm, from the box itself.
@@ -104,6 +107,10 @@ const DECISIONS: &[Kind] = &[
     Kind::PetRuleSet,
     Kind::PetRuleRemoved,
     Kind::RetentionApplied,
+    // People, parcels.
+    Kind::FaceProfileEdited,
+    Kind::FaceProfilesMerged,
+    Kind::PackageCollected,
 ];
 
 /// Something that a person decided, or found out by a verb, on its way to the daemon's writer.
@@ -233,6 +240,7 @@ fn answer(
             Ok(Ask::Decide) => decide(&mut lines, direct)?,
             Ok(Ask::Retention) => order(&mut lines, desk)?,
             Ok(Ask::Arm) => arm(&mut lines, direct)?,
+            Ok(Ask::Forget) => forget(&mut lines, direct)?,
             Err(error) => Err(format!("not a question: {error}")),
         },
     };
@@ -320,6 +328,22 @@ fn arm(
         Ok(Receipt::Duplicate(position)) => Ok(serde_json::json!({ "position": position })),
         Err(error) => Err(error.to_string()),
     })
+}
+
+fn forget(
+    lines: &mut impl BufRead,
+    direct: &Direct,
+) -> std::io::Result<Result<serde_json::Value, String>> {
+    let line = read_line(lines)?.unwrap_or_default();
+    let Ok(profile) = line.trim().parse() else {
+        return Ok(Err("not the number of a person".into()));
+    };
+    Ok(direct
+        .writer
+        .forget(profile)
+        .map_err(|error| error.to_string())
+        .and_then(std::convert::identity)
+        .and_then(|done| serde_json::to_value(done).map_err(|error| error.to_string())))
 }
 
 fn read_line(lines: &mut impl BufRead) -> std::io::Result<Option<String>> {

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::household::HouseholdState;
 use super::time_window::TimeWindow;
 use super::{Reaction, Reactor, Scene, never};
 use crate::base::clock::MINUTE_NS;
@@ -19,7 +20,7 @@ use crate::event::alarm::{
 };
 use crate::event::{Envelope, Event, NewEvent};
 use crate::read_model::events::{self, Moment};
-use crate::read_model::{alarm, alerts};
+use crate::read_model::{alarm, alerts, presence};
 use crate::storage::{Session, StorageError};
 
 pub(super) const REACTOR: Reactor = Reactor {
@@ -102,6 +103,8 @@ pub struct Profile {
     pub name: String,
     /// States of the alarm in which it holds; all when empty.
     pub arm_states: Vec<ArmState>,
+    /// States of the household in which it holds; all when empty.
+    pub households: Vec<HouseholdState>,
     /// When it holds.
     pub window: TimeWindow,
     /// What it says of a type of the table `events`.
@@ -187,6 +190,13 @@ fn profile<'s>(
                 None => *state.insert(alarm::standing(scene.session)?.state),
             };
             if !profile.arm_states.contains(&now) {
+                continue;
+            }
+        }
+        if !profile.households.is_empty() {
+            let now = presence::household(scene.session)?;
+            let holds = |state: &HouseholdState| now.as_deref() == Some(state.name());
+            if !profile.households.iter().any(holds) {
                 continue;
             }
         }

@@ -17,10 +17,13 @@ pub mod alerts;
 mod arming;
 #[cfg(test)]
 pub(crate) mod bench;
+pub mod faces;
 pub mod household;
 pub mod liveness;
+pub mod packages;
 pub mod pet_rules;
 pub mod pin;
+pub mod presence;
 pub mod rules;
 pub mod sun;
 pub mod time_window;
@@ -79,6 +82,9 @@ pub fn nothing(_: &mut Scene<'_>, _: &Envelope) -> Reaction {
 /// Every reactor there is, in the order in which they are asked.
 pub const ALL: &[Reactor] = &[
     arming::REACTOR,
+    faces::REACTOR,
+    presence::REACTOR,
+    packages::REACTOR,
     liveness::REACTOR,
     pet_rules::REACTOR,
     timelapse::REACTOR,
@@ -99,6 +105,12 @@ pub struct Settings {
     pub alerts: alerts::Settings,
     /// When a device counts as silent.
     pub liveness: liveness::Settings,
+    /// Faces: where the cut-out pictures lie, and how near a face has to be.
+    pub faces: faces::Settings,
+    /// Parcels: when one lies too long.
+    pub packages: packages::Settings,
+    /// Who is at home: the members, and how long silence may last.
+    pub presence: presence::Settings,
 }
 
 impl Default for Settings {
@@ -109,6 +121,9 @@ impl Default for Settings {
             rules: Vec::new(),
             alerts: alerts::Settings::default(),
             liveness: liveness::Settings::default(),
+            faces: faces::Settings::default(),
+            packages: packages::Settings::default(),
+            presence: presence::Settings::default(),
         }
     }
 }

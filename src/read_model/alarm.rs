@@ -120,6 +120,16 @@ pub fn wrong_pins(
 
 pub(super) const VIEWS: &[View] = &[
     View {
+        name: "alarm",
+        about: "what the alarm does",
+        columns: columns![
+            "state" Text, "since" Time, "triggered_by" Text, "reason" Text, "target" Text,
+            "deadline_at" Time
+        ],
+        sql: "SELECT state, at, triggered_by, reason, target, deadline_at FROM arm_state_log \
+              WHERE id = (SELECT max(id) FROM arm_state_log) AND at >= ?1 AND at < ?2 LIMIT ?3",
+    },
+    View {
         name: "arm_state_log",
         about: "every step of the alarm: what, when, who and why",
         columns: columns![

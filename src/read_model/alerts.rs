@@ -12,10 +12,11 @@ pub(super) const PROJECTION: Projection = Projection {
     name: "alerts",
     version: 1,
     tables: &[
-        table!("alerts" by "alert_id"),
+        // An alert stays as long as something is to be delivered of it.
+        table!("alerts" by "alert_id", aging by "timestamp_ns" if "NOT EXISTS (SELECT 1 FROM alert_deliveries d WHERE d.alert_id = alerts.alert_id)" for 365),
         table!("alert_windows" by "dedup_key, recipient"),
-        table!("alert_deliveries" by "alert_id, recipient, channel, address"),
-        table!("alert_log" by "id, recipient"),
+        table!("alert_deliveries" by "alert_id, recipient, channel, address", aging by "next_at" if "status <> 'PENDING'" for 180),
+        table!("alert_log" by "id, recipient", aging by "at" for 180),
     ],
     kinds: Some(&[
         Kind::AlertRaised,

@@ -11,12 +11,14 @@ use std::borrow::Cow;
 
 use super::view::columns;
 use super::{Projection, View, table};
+use crate::event::house::FacePrivacy;
 use crate::event::liveness::EventAcknowledged;
-use crate::event::sentence::label;
+use crate::event::people::NOBODY;
+use crate::event::sentence::{label, sentence};
 use crate::event::{Envelope, Event, Kind};
 use crate::storage::{Session, StorageError};
 use crate::values;
-use classification::Severity;
+use classification::{Circumstances, Severity};
 use memory::{Change, Memory};
 
 pub use memory::configured;
@@ -48,6 +50,10 @@ pub const KINDS: &[Kind] = &[
     Kind::CameraWentSilent,
     Kind::CameraReturned,
     Kind::PetRuleFired,
+    Kind::FaceMatched,
+    Kind::PackageReminded,
+    Kind::PresenceChanged,
+    Kind::HouseholdChanged,
 ];
 
 /// Kinds that say something about moments.
@@ -102,6 +108,8 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
         }
         let built_in = built_in(session, &mut memory, event)?;
         let moment = match configured_moment(session, &mut memory, event)? {
+            // What is left of a forgotten person's event is called by the built-in name, or not at all.
+            Some(own) if is_redacted(event) => own.and(built_in),
             Some(own) => own,
             None => built_in,
         };
@@ -240,6 +248,37 @@ fn filled(template: &str, subject: Option<String>, event: &Envelope) -> String {
     }
     message.push_str(rest);
     message.trim_end().to_owned()
+}
+
+/// Whether it told of somebody who was forgotten since.
+fn is_redacted(event: &Envelope) -> bool {
+    match &event.event {
+        Event::FaceSeen(face) => face.privacy == Some(FacePrivacy::Forgotten),
+        Event::FaceMatched(matched) => matched.profile == NOBODY,
+        _ => false,
+    }
+}
+
+/// Makes the rows of redacted events what a rebuild from their new bodies gives; whoever has seen a
+/// row has still seen it.
+pub(super) fn redact(session: &mut dyn Session, events: &[Envelope]) -> Result<(), StorageError> {
+    for event in events.iter().filter(|event| PROJECTION.takes(event.kind())) {
+        let rules = classification::fitting(event, &Circumstances::default());
+        let row = rules
+            .iter()
+            .find_map(|rule| Some((rule.name?, rule.severity)));
+        match row.filter(|_| !event.is_snapshot()) {
+            Some((name, severity)) => session.write(
+                "UPDATE events SET type = ?2, severity_id = ?3, message = ?4 WHERE position = ?1",
+                values![event.position, name, severity as i64, &sentence(event)],
+            )?,
+            None => session.write(
+                "DELETE FROM events WHERE position = ?1",
+                values![event.position],
+            )?,
+        }
+    }
+    Ok(())
 }
 
 fn acknowledge(

@@ -16,10 +16,13 @@ mod cameras;
 mod counts;
 mod dead_letters;
 pub mod events;
+mod faces;
 pub mod liveness;
 mod logs;
+mod packages;
 mod pet_rules;
 mod pets;
+pub mod presence;
 mod recordings;
 mod retention;
 pub mod rules;
@@ -104,6 +107,9 @@ pub const ALL: &[Projection] = &[
     sensors::PROJECTION,
     system_events::PROJECTION,
     wildlife::PROJECTION,
+    faces::PROJECTION,
+    packages::PROJECTION,
+    presence::PROJECTION,
 ];
 
 /// Kinds that are kept in the event log and counted, and that no table shows yet.
@@ -115,10 +121,18 @@ pub const LOG_ONLY: &[Kind] = &[
     Kind::RecordingRequested,
 ];
 
+/// Brings the tables in line with events whose bodies were redacted; what else is to go, the event
+/// that a person was forgotten says to the fold.
+pub fn redact(session: &mut dyn Session, events: &[Envelope]) -> Result<(), StorageError> {
+    faces::redact(session, events)?;
+    events::redact(session, events)
+}
+
 /// Tables that are not projections: the writer's own, or facts of the database.
 pub const STATE_TABLES: &[&str] = &[
     "batches",
     "event_log",
+    "forgetting_crops",
     "message_ids",
     "metadata",
     "mqtt_deliveries",
@@ -126,6 +140,7 @@ pub const STATE_TABLES: &[&str] = &[
     "names",
     "projections",
     "push_subscriptions",
+    "redactions",
     "schema_migrations",
 ];
 
@@ -151,6 +166,9 @@ pub fn views() -> impl Iterator<Item = &'static View> {
         liveness::VIEWS,
         timelapse::VIEWS,
         ups::VIEWS,
+        faces::VIEWS,
+        packages::VIEWS,
+        presence::VIEWS,
     ]
     .into_iter()
     .flatten()
@@ -158,6 +176,9 @@ pub fn views() -> impl Iterator<Item = &'static View> {
 
 /// What `nightjar state` shows: a projection, and a view of it that tells the present.
 pub const STATE_SECTIONS: &[(&str, &str)] = &[
+    ("alarm", "alarm"),
+    ("presence", "household"),
+    ("presence", "presence_members"),
     ("sensors", "sensor_states"),
     ("sensors", "sensors"),
     ("pets", "pets"),

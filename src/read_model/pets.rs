@@ -29,7 +29,7 @@ pub(super) const PROJECTION: Projection = Projection {
     tables: &[
         table!("pets" by "id"),
         table!("pet_sightings" by "id", aging by "at" for 730),
-        table!("pet_locations" by "id"),
+        table!("pet_locations" by "id", aging by "at" for 730),
         table!("pet_places" by "pet_id, camera_id, place"),
         table!("pet_training_images" by "id"),
     ],

@@ -16,7 +16,10 @@ use crate::values;
 pub(super) const PROJECTION: Projection = Projection {
     name: "ups",
     version: 1,
-    tables: &[table!("ups_status" by "id"), table!("power_events" by "id")],
+    tables: &[
+        table!("ups_status" by "id"),
+        table!("power_events" by "id", aging by "at" for 1825),
+    ],
     kinds: Some(&[
         Kind::UpsStatusReported,
         Kind::UpsPowerLost,

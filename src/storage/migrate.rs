@@ -54,6 +54,11 @@ pub const SQLITE: &[Migration] = &[
         script: include_str!("../../migrations/sqlite/0006_registry.sql"),
     },
     Migration {
+        version: 7,
+        name: "people",
+        script: include_str!("../../migrations/sqlite/0007_people.sql"),
+    },
+    Migration {
         version: 8,
         name: "retention",
         script: include_str!("../../migrations/sqlite/0008_retention.sql"),

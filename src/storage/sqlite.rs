@@ -106,6 +106,8 @@ impl Database {
         database.pragma("wal_autocheckpoint", &options.checkpoint_pages)?;
         database.pragma("journal_size_limit", &WAL_KEEP_BYTES)?;
         database.pragma("temp_store", &"MEMORY")?;
+        // What is deleted or shortened is zeroed: somebody may want to be forgotten later.
+        database.pragma("secure_delete", &true)?;
         Ok(database)
     }
 
@@ -227,6 +229,27 @@ impl Database {
         self.connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
             .map_err(|error| map_error(&error))
+    }
+
+    /// The same; whether the WAL is empty now. It stays as it is while somebody reads an older state,
+    /// who is waited for as long as for any lock.
+    pub fn empty_wal(&self) -> Result<bool, StorageError> {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+                row.get::<_, i64>(0)
+            })
+            .map(|busy| busy == 0)
+            .map_err(|error| map_error(&error))
+    }
+
+    /// Writes the whole file anew, without what was left over in it. Takes as long as copying it, and
+    /// twice its space.
+    pub fn vacuum(&self) -> Result<(), StorageError> {
+        // The copy is as large as the file, and must not be made in memory.
+        self.pragma("temp_store", &"FILE")?;
+        let done = self.run_script("VACUUM");
+        self.pragma("temp_store", &"MEMORY")?;
+        done
     }
 
     /// Version of the SQLite inside this program.

@@ -159,6 +159,16 @@ fn size_of(folder: &Folder, relative: &Path) -> u64 {
         .map_or(0, |stat| stat.stx_size)
 }
 
+/// Deletes the regular file `relative`, for good; whether there was one. A link is no such file, and
+/// none on the way is followed.
+pub fn remove_file(folder: &Folder, relative: &Path) -> Result<bool, FsError> {
+    let there = unlink(folder, relative)?;
+    if there {
+        sync_folder_of(folder, relative)?;
+    }
+    Ok(there)
+}
+
 /// Deletes the regular file `relative`; whether there was one.
 fn unlink(folder: &Folder, relative: &Path) -> Result<bool, FsError> {
     let fail = |e: Errno| FsError::new("delete", &folder.shown(relative), e);

@@ -69,6 +69,10 @@ impl Writer {
                     self.tick()?;
                     let _ = reply.send(());
                 }
+                Command::Forget(profile, reply) => {
+                    let outcome = self.forget(profile)?;
+                    let _ = reply.send(outcome);
+                }
                 Command::Barrier(reply) => {
                     let _ = reply.send(());
                 }
@@ -217,7 +221,7 @@ impl Writer {
         }
     }
 
-    fn reload(&mut self) -> Result<(), StorageError> {
+    pub(super) fn reload(&mut self) -> Result<(), StorageError> {
         self.ledger = Ledger::load(&mut self.database.snapshot()?)?;
         Ok(())
     }

@@ -11,6 +11,7 @@
 pub mod as_of;
 mod batch;
 pub mod check;
+pub mod forget;
 pub mod reaction;
 pub mod rebuild;
 pub mod sabotage;
@@ -34,7 +35,7 @@ use crate::event_log::Ledger;
 use crate::event_log::dedupe::Delivery;
 use crate::read_model::Projection;
 use crate::storage::sqlite::{Database, Durability};
-use crate::storage::{StorageError, first, migrate, sqlite};
+use crate::storage::{Disposition, StorageError, first, migrate, sqlite};
 use crate::values;
 
 pub use reaction::Reactions;
@@ -158,6 +159,7 @@ enum Command {
     Submit(Box<Submission>),
     Rebuild(Sender<u64>),
     Tick(Sender<()>),
+    Forget(i64, Sender<Result<forget::Forgotten, String>>),
     Barrier(Sender<()>),
 }
 
@@ -193,7 +195,10 @@ impl Handle {
             Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => match command
             {
                 Command::Submit(submission) => Err(submission),
-                Command::Rebuild(_) | Command::Tick(_) | Command::Barrier(_) => {
+                Command::Rebuild(_)
+                | Command::Tick(_)
+                | Command::Forget(..)
+                | Command::Barrier(_) => {
                     unreachable!("only submissions are tried")
                 }
             },
@@ -236,6 +241,16 @@ impl Handle {
         let (reply, answer) = bounded(1);
         self.commands
             .send(Command::Tick(reply))
+            .map_err(|_| WriterError::Stopped)?;
+        self.await_answer(&answer)
+    }
+
+    /// Forgets the person with this profile for good; see [`forget`]. The inner error says why nothing
+    /// was forgotten.
+    pub fn forget(&self, profile: i64) -> Result<Result<forget::Forgotten, String>, WriterError> {
+        let (reply, answer) = bounded(1);
+        self.commands
+            .send(Command::Forget(profile, reply))
             .map_err(|_| WriterError::Stopped)?;
         self.await_answer(&answer)
     }
@@ -330,6 +345,16 @@ pub fn start(
     migrate::migrate(&mut database, migrate::SQLITE, options.clock.now())?;
     let site = site_id(&mut database, options.clock.now())?;
     let refused = rebuild::catch_up(&mut database, options.projections, progress)?;
+    let crops_dir = options.reactions.settings.faces.crops_dir.as_deref();
+    let unfinished = match forget::finish(&mut database, crops_dir) {
+        Ok(forgotten) => forgotten.unfinished,
+        Err(error) if error.disposition() == Disposition::Halt => return Err(error.into()),
+        // Nobody must be kept from starting by a full disk.
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(reason) = unfinished {
+        tracing::warn!(reason, "a person is not yet forgotten in every file");
+    }
     let ledger = Ledger::load(&mut database.snapshot()?)?;
     let sessions = ledger
         .mqtt_sessions()

@@ -14,7 +14,9 @@ use nightjar::read_model::{self, Projection, Table};
 use nightjar::storage::Owned;
 use nightjar::storage::sqlite::{self, Database, Durability};
 use nightjar::writer::sabotage::Sabotage;
-use nightjar::writer::{self, Handle, Options, Receipt, Submission, WriterError, rebuild};
+use nightjar::writer::{
+    self, Handle, Options, Reactions, Receipt, Submission, WriterError, rebuild,
+};
 
 /// When the box's clock stands: 2026-11-20 00:00 UTC.
 pub(crate) const NOW: i64 = 1_795_132_800_000_000_000;
@@ -47,6 +49,10 @@ pub(crate) struct BenchBox {
     pub(crate) caught_up: Vec<(String, i64)>,
     projections: &'static [Projection],
     durability: Durability,
+    /// What the house does by itself; nothing unless a test asks.
+    reactions: Reactions,
+    /// Its clock.
+    pub(crate) clock: Clock,
     path: PathBuf,
     handle: Option<Handle>,
     thread: Option<JoinHandle<Result<(), WriterError>>>,
@@ -78,6 +84,15 @@ impl BenchBox {
         bench
     }
 
+    /// The same with a house that does things by itself.
+    pub(crate) fn reacting_in(folder: &Path, settings: nightjar::reactor::Settings) -> Self {
+        let path = folder.join("nightjar.db");
+        let mut bench = Self::stopped(path, read_model::ALL, Durability::Full);
+        bench.reactions = Reactions::all(settings);
+        bench.start().unwrap();
+        bench
+    }
+
     fn stopped(path: PathBuf, projections: &'static [Projection], durability: Durability) -> Self {
         Self {
             telemetry: Arc::default(),
@@ -86,6 +101,8 @@ impl BenchBox {
             caught_up: Vec::new(),
             projections,
             durability,
+            reactions: Reactions::none(),
+            clock: Clock::fixed(NOW),
             path,
             handle: None,
             thread: None,
@@ -99,9 +116,9 @@ impl BenchBox {
             path: self.path.clone(),
             durability: self.durability,
             cache_kib: 8_192,
-            clock: Clock::fixed(NOW),
+            clock: self.clock.clone(),
             projections: self.projections,
-            reactions: nightjar::writer::Reactions::none(),
+            reactions: self.reactions.clone(),
             tick_every: None,
             sabotage: Sabotage::NONE,
         };

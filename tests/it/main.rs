@@ -4,7 +4,9 @@
 mod animals;
 mod architecture;
 mod bench_box;
+mod forgetting;
 mod parking;
+mod people;
 mod plans;
 mod projections;
 mod properties;
@@ -15,4 +17,5 @@ mod recovery;
 mod retention;
 mod source;
 mod state;
+mod stories;
 mod verbs;

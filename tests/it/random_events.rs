@@ -9,10 +9,15 @@ use nightjar::event::camera::{
     Detection, Failed as CameraFailed, HeartbeatReceived, MotionEnded, MotionStarted, SnapshotTaken,
 };
 use nightjar::event::house::{
-    ArmMode, ArmRequested, FaceSeen, PackageCollected, PackageDetected, PresenceReported,
-    UpsBatteryCritical, UpsBatteryLow, UpsPowerLost, UpsPowerRestored, UpsStatusReported,
+    ArmMode, ArmRequested, FacePrivacy, FaceSeen, PackageCollected, PackageDetected,
+    PresenceReported, UpsBatteryCritical, UpsBatteryLow, UpsPowerLost, UpsPowerRestored,
+    UpsStatusReported,
 };
 use nightjar::event::message::{IdConflicted, Undecodable, Unmapped};
+use nightjar::event::people::{
+    FaceMatched, HouseholdChanged, PackageReminded, PersonForgotten, PresenceCause,
+    PresenceChanged, ProfileEdited, ProfilesMerged, ReminderCause,
+};
 use nightjar::event::reading::Reading;
 use nightjar::event::recording::{
     Failed as RecordingFailed, Finished, Found, Media, Sealed, Trigger, printable_path,
@@ -77,6 +82,7 @@ fn occurred_at() -> impl Strategy<Value = i64> {
 
 fn on_stream() -> impl Strategy<Value = OnStream> {
     prop_oneof![
+        4 => people(),
         8 => sensor(),
         4 => camera(),
         4 => animal(),
@@ -247,6 +253,8 @@ fn house() -> BoxedStrategy<OnStream> {
                 profile_id,
                 confidence,
                 embedding: Some(vec![0; 8]),
+                crop_path: None,
+                privacy: None,
                 extra: Extra::new(),
             };
             (format!("camera/{camera}"), Event::from(face))
@@ -279,6 +287,125 @@ fn house() -> BoxedStrategy<OnStream> {
         ("system/arm".to_owned(), Event::from(request))
     });
     prop_oneof![1 => parcel, 1 => face, 2 => power, 2 => presence, 1 => arm].boxed()
+}
+
+/// People, parcels and presence.
+fn people() -> BoxedStrategy<OnStream> {
+    prop_oneof![8 => faces(), 4 => decisions(), 4 => conclusions()].boxed()
+}
+
+/// Faces with their matches, also what no reactor would say.
+fn faces() -> BoxedStrategy<OnStream> {
+    let vector = select(vec![[1.0_f32, 0.0], [0.0, 1.0], [0.0, 0.0]]);
+    let privacy = select(vec![
+        FacePrivacy::OptedIn,
+        FacePrivacy::OptedIn,
+        FacePrivacy::Withheld,
+        FacePrivacy::Forgotten,
+    ]);
+    let alias = option::of(select(vec!["ada", "bo"]));
+    let seen = (camera_id(), alias, option::of(vector), privacy).prop_map(
+        |(camera, alias, vector, privacy)| {
+            let face = FaceSeen {
+                camera: camera.clone(),
+                profile_id: alias.map(Into::into),
+                confidence: 0.5,
+                embedding: vector.map(|vector| vector.map(f32::to_le_bytes).concat()),
+                crop_path: None,
+                privacy: Some(privacy),
+                extra: Extra::new(),
+            };
+            (format!("face/{camera}"), Event::from(face))
+        },
+    );
+    let matched = (
+        camera_id(),
+        1_i64..40,
+        0_i64..12,
+        any::<bool>(),
+        vec(1_i64..40, 0..2),
+    )
+        .prop_map(|(camera, face, profile, known, dropped)| {
+            let matched = FaceMatched {
+                face,
+                profile,
+                camera: camera.clone(),
+                distance: None,
+                is_new: false,
+                known,
+                ignored: profile == 5,
+                dropped,
+            };
+            (format!("camera/{camera}"), Event::from(matched))
+        });
+    prop_oneof![seen, matched].boxed()
+}
+
+/// What persons decide about faces.
+fn decisions() -> BoxedStrategy<OnStream> {
+    let profile = || 1_i64..12;
+    let edited = (
+        0_i64..12,
+        option::of(select(vec!["Ada", "Bo", ""])),
+        option::of(any::<bool>()),
+        option::of(select(vec!["ada", ""])),
+    )
+        .prop_map(|(profile, name, flag, member)| {
+            let edit = ProfileEdited {
+                profile,
+                name: name.map(Into::into),
+                household: flag,
+                presence_member: member.map(Into::into),
+                ignored: flag,
+            };
+            (format!("person/{profile}"), Event::from(edit))
+        });
+    let merged = (profile(), profile()).prop_map(|(from, into)| {
+        let merge = ProfilesMerged { from, into };
+        (format!("person/{into}"), Event::from(merge))
+    });
+    let forgotten = profile().prop_map(|profile| {
+        let gone = PersonForgotten {
+            profile,
+            events: 0,
+            crops: 0,
+        };
+        (format!("person/{profile}"), Event::from(gone))
+    });
+    prop_oneof![2 => edited, 1 => merged, 1 => forgotten].boxed()
+}
+
+/// What is concluded of parcels and presence.
+fn conclusions() -> BoxedStrategy<OnStream> {
+    let reminded = (1_i64..40).prop_map(|package| {
+        let because = ReminderCause::Age;
+        let reminder = PackageReminded { package, because };
+        ("package/porch".to_owned(), Event::from(reminder))
+    });
+    let because = select(vec![
+        PresenceCause::Report,
+        PresenceCause::Silence,
+        PresenceCause::Configured,
+    ]);
+    let changed =
+        (select(vec!["ada", "bo"]), odd_text(), because).prop_map(|(member, to, because)| {
+            let change = PresenceChanged {
+                member: member.into(),
+                from: None,
+                to,
+                because,
+                role: "child".into(),
+            };
+            (format!("presence/{member}"), Event::from(change))
+        });
+    let household = select(vec!["EMPTY", "ALL_HOME", "odd"]).prop_map(|to| {
+        let change = HouseholdChanged {
+            from: None,
+            to: to.into(),
+        };
+        ("household/status".to_owned(), Event::from(change))
+    });
+    prop_oneof![1 => reminded, 2 => changed, 1 => household].boxed()
 }
 
 fn recording() -> BoxedStrategy<OnStream> {

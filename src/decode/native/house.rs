@@ -11,9 +11,11 @@ use super::super::fields::{Fields, required};
 use super::super::json::{self, Json};
 use super::super::{Draft, Findings, Inbound, Reason, redact};
 use super::{Fact, Moment, timed};
+use crate::event::Extra;
 use crate::event::house::{
-    ArmMode, ArmRequested, FaceSeen, PackageCollected, PackageDetected, PresenceReported,
-    UpsBatteryCritical, UpsBatteryLow, UpsPowerLost, UpsPowerRestored, UpsStatusReported,
+    ArmMode, ArmRequested, FacePrivacy, FaceSeen, PackageCollected, PackageDetected,
+    PresenceReported, UpsBatteryCritical, UpsBatteryLow, UpsPowerLost, UpsPowerRestored,
+    UpsStatusReported,
 };
 
 const MODES: &[(&str, ArmMode)] = &[
@@ -54,7 +56,12 @@ pub(super) fn package_collected(camera: &str, fields: &mut Fields<'_>) -> Result
     ))
 }
 
-pub(super) fn face_seen(camera: &str, fields: &mut Fields<'_>) -> Result<Fact, Reason> {
+/// The stream is the camera's, not the person's: a name of a stream is kept for ever.
+pub(super) fn face_seen(
+    camera: &str,
+    opted_in: bool,
+    fields: &mut Fields<'_>,
+) -> Result<Fact, Reason> {
     let seen = FaceSeen {
         camera: camera.to_owned(),
         profile_id: fields.name("profile_id")?,
@@ -67,10 +74,24 @@ pub(super) fn face_seen(camera: &str, fields: &mut Fields<'_>) -> Result<Fact, R
             .text("embedding")?
             .map(|text| embedding(&text))
             .transpose()?,
+        crop_path: fields.text("crop_path")?,
+        privacy: Some(FacePrivacy::OptedIn),
         extra: fields.rest(),
     };
-    let stream = format!("face/{}", seen.profile_id.as_deref().unwrap_or("unknown"));
-    Ok(Fact::by_camera(camera, stream, seen))
+    let seen = if opted_in {
+        seen
+    } else {
+        FaceSeen {
+            camera: seen.camera,
+            profile_id: None,
+            confidence: seen.confidence,
+            embedding: None,
+            crop_path: None,
+            privacy: Some(FacePrivacy::Withheld),
+            extra: Extra::new(),
+        }
+    };
+    Ok(Fact::by_camera(camera, format!("face/{camera}"), seen))
 }
 
 fn embedding(base64: &str) -> Result<Vec<u8>, Reason> {
@@ -123,7 +144,11 @@ ups_rules! {
     ups_battery_critical => UpsBatteryCritical;
 }
 
-/// `presence/{member}`: a bare word or `{state, role}`. `presence/status` is the household.
+/// What the household as a whole can be; no member is any of it.
+const HOUSEHOLD_STATES: &[&str] = &["EMPTY", "KIDS_HOME", "ADULTS_HOME", "ALL_HOME"];
+
+/// `presence/{member}`: a bare word or `{state, role}`. `presence/status` with a state of the
+/// household is the household; with any other it is a member who is called so.
 pub(super) fn presence(
     member: &str,
     inbound: &Inbound,
@@ -172,12 +197,13 @@ fn presence_of(member: &str, fields: &mut Fields<'_>) -> Result<Fact, Reason> {
         role: fields.name("role")?,
         extra: fields.rest(),
     };
-    let subject = if member == "status" {
-        "household"
+    let whole = member == "status" && HOUSEHOLD_STATES.contains(&&*reported.state);
+    let stream = if whole {
+        "household/status".to_owned()
     } else {
-        member
+        format!("presence/{member}")
     };
-    Ok(Fact::of(format!("presence/{subject}"), reported))
+    Ok(Fact::of(stream, reported))
 }
 
 /// The request without its PIN where that stands a second time, in a text or under a name that is

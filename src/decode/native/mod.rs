@@ -11,9 +11,8 @@ mod machine;
 mod sensor;
 
 use super::fields::{Fields, Moment};
-use super::{Draft, Findings, Inbound, Reason};
+use super::{Draft, Findings, Inbound, Reason, Rules};
 use crate::event::Event;
-use crate::event::animal::Threats;
 
 /// Most levels below the prefix that a rule knows; log sources may have more.
 const MAX_LEVELS: usize = 4;
@@ -70,7 +69,7 @@ fn stream_of_camera(camera: &str) -> String {
 pub(super) fn decode(
     below: &str,
     inbound: &Inbound,
-    threats: &Threats,
+    rules: &Rules,
     found: &mut Findings,
 ) -> Result<Option<Draft>, Reason> {
     if let Some(levels) = below.strip_prefix("log/") {
@@ -110,7 +109,7 @@ pub(super) fn decode(
             object(inbound, found, |fields| animal::pet_sighted(id, fields))
         }
         &["camera", id, "wildlife", "detected"] => object(inbound, found, |fields| {
-            animal::wildlife_sighted(id, threats, fields)
+            animal::wildlife_sighted(id, &rules.threats, fields)
         }),
         &["camera", id, "package", "detected"] => {
             object(inbound, found, |fields| house::package_detected(id, fields))
@@ -119,7 +118,10 @@ pub(super) fn decode(
             house::package_collected(id, fields)
         }),
         &["camera", id, "face", "detected"] => {
-            object(inbound, found, |fields| house::face_seen(id, fields))
+            let opted_in = rules.recognises_faces_of(id);
+            object(inbound, found, |fields| {
+                house::face_seen(id, opted_in, fields)
+            })
         }
         &["pets", name, "location"] => {
             object(inbound, found, |fields| animal::pet_located(name, fields))

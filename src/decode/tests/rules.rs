@@ -4,9 +4,10 @@ use base64::Engine as _;
 use serde_json::json;
 
 use super::*;
+use crate::event::Extra;
 use crate::event::animal::{Location, Threat};
 use crate::event::camera::Detection;
-use crate::event::house::ArmMode;
+use crate::event::house::{ArmMode, FacePrivacy, FaceSeen};
 use crate::event::reading::Reading;
 use crate::event::recording::Trigger;
 use crate::event::system::Level;
@@ -469,7 +470,7 @@ fn parcels_and_faces() {
     let face = one("camera/drive/face/detected", payload);
     assert_eq!(
         (&*face.stream, &*face.source),
-        ("face/unknown", "camera/drive")
+        ("face/drive", "camera/drive")
     );
     let Event::FaceSeen(seen) = face.event else {
         panic!()
@@ -479,7 +480,9 @@ fn parcels_and_faces() {
         "camera/drive/face/detected",
         r#"{"confidence":0.9,"profile_id":2}"#,
     );
-    assert_eq!(known.stream, "face/2");
+    assert_eq!(known.stream, "face/drive");
+    assert!(matches!(&known.event, Event::FaceSeen(seen)
+        if seen.profile_id.as_deref() == Some("2") && seen.privacy == Some(FacePrivacy::OptedIn)));
 
     let mut broken = numbers.clone();
     broken[8..12].copy_from_slice(&f32::NAN.to_le_bytes());
@@ -491,6 +494,44 @@ fn parcels_and_faces() {
         let payload = format!(r#"{{"confidence":0.9,"embedding":"{embedding}"}}"#);
         let said = refused("camera/drive/face/detected", payload);
         assert!(said.contains(reason), "{said}");
+    }
+}
+
+#[test]
+fn of_a_face_of_a_camera_that_is_not_opted_in_only_the_fact_is_kept() {
+    let coded = base64::engine::general_purpose::STANDARD.encode([0x3f; 512]);
+    let payload = format!(
+        r#"{{"confidence":0.9,"profile_id":"tove-17","embedding":"{coded}",
+            "crop_path":"crops/tove.jpg","who":"Tove"}}"#
+    );
+    let decoded = decode(
+        &inbound("vigilar/camera/yard/face/detected", payload),
+        &native(),
+    );
+    let face = &decoded.events[0];
+    assert_eq!((&*face.stream, &*face.source), ("face/yard", "camera/yard"));
+    let Event::FaceSeen(seen) = &face.event else {
+        panic!()
+    };
+    let kept = FaceSeen {
+        camera: "yard".into(),
+        profile_id: None,
+        confidence: 0.9,
+        embedding: None,
+        crop_path: None,
+        privacy: Some(FacePrivacy::Withheld),
+        extra: Extra::new(),
+    };
+    assert_eq!(*seen, kept);
+    // One that cannot be read is kept by its length alone, opted in or not.
+    for camera in ["yard", "drive"] {
+        let broken = r#"{"confidence":"high","profile_id":"tove-17"}"#;
+        let event = one(&format!("camera/{camera}/face/detected"), broken);
+        let Event::MessageUndecodable(message) = &event.event else {
+            panic!("{event:?}")
+        };
+        assert_eq!(message.payload, vec![b'*'; broken.len()]);
+        assert!(!event.text.unwrap().contains("tove"));
     }
 }
 
@@ -520,11 +561,13 @@ fn power_presence_arming() {
             "presence/ivo",
             "AWAY",
         ),
-        ("status", "\"EMPTY\"", "presence/household", "EMPTY"),
+        ("status", "\"EMPTY\"", "household/status", "EMPTY"),
+        ("status", "HOME", "presence/status", "HOME"),
+        ("household", "HOME", "presence/household", "HOME"),
         (
             "status",
             r#"{"state":"ADULTS_HOME"}"#,
-            "presence/household",
+            "household/status",
             "ADULTS_HOME",
         ),
     ] {

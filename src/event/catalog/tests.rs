@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod alarm;
+mod people;
 mod pets;
 mod registry;
 mod retention;
@@ -135,6 +136,13 @@ fn sample(kind: Kind) -> Event {
         | Kind::PetRuleRemoved
         | Kind::PetRuleFired => pets::sample(kind),
         Kind::RetentionApplied => retention::sample(kind),
+        Kind::FaceMatched
+        | Kind::FaceProfileEdited
+        | Kind::FaceProfilesMerged
+        | Kind::PersonForgotten
+        | Kind::PackageReminded
+        | Kind::PresenceChanged
+        | Kind::HouseholdChanged => people::sample(kind),
     }
 }
 
@@ -203,6 +211,8 @@ fn house_sample(kind: Kind) -> Event {
             profile_id: Some("ada".into()),
             confidence: 0.99,
             embedding: Some((0..=255).chain(0..=255).collect()),
+            crop_path: None,
+            privacy: None,
             extra: extra(),
         }
         .into(),
@@ -470,6 +480,7 @@ fn wire_names_are_unique_and_noun_dot_past_verb() {
                 || [
                     "lost",
                     "found",
+                    "forgotten",
                     "held",
                     "seen",
                     "taken",

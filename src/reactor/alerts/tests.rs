@@ -65,6 +65,7 @@ fn asleep() -> Profile {
     Profile {
         name: "asleep".into(),
         arm_states: vec![ArmState::ArmedNight],
+        households: Vec::new(),
         window: "11:00-13:00".parse().unwrap(),
         detections: [
             ("PERSON_DETECTED".into(), Response::Push),
@@ -218,4 +219,33 @@ fn wrong_pins_and_the_alarm_itself_are_told() {
     house.publish("vigilar/sensor/kitchen/smoke", r#"{"value":true}"#);
     let types = house.rows("SELECT DISTINCT alert_type FROM alerts ORDER BY 1");
     assert_eq!(types, ["ALARM_TRIGGERED", "SMOKE_DETECTED"]);
+}
+
+#[test]
+fn a_profile_can_be_for_children_alone_at_home() {
+    let profile = Profile {
+        name: "kids".into(),
+        households: vec![HouseholdState::KidsHome],
+        detections: [("PERSON_DETECTED".into(), Response::Push)].into(),
+        ..Profile::default()
+    };
+    let house = house(Settings {
+        recipients: family(),
+        profiles: vec![profile],
+        ..Settings::default()
+    });
+    let person = r#"{"detection":"person"}"#;
+    house.publish(
+        "vigilar/presence/mara",
+        r#"{"state":"HOME","role":"adult"}"#,
+    );
+    house.publish("vigilar/presence/ivo", r#"{"state":"HOME","role":"child"}"#);
+    house.publish("vigilar/camera/yard/motion/start", person);
+    assert_eq!(told(&house), Vec::<String>::new());
+    house.publish(
+        "vigilar/presence/mara",
+        r#"{"state":"AWAY","role":"adult"}"#,
+    );
+    house.publish("vigilar/camera/yard/motion/start", person);
+    assert_eq!(told(&house).len(), 3);
 }

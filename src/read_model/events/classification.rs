@@ -11,6 +11,8 @@
 use crate::event::alarm::ArmState;
 use crate::event::animal::{Location, Threat};
 use crate::event::camera::Detection;
+use crate::event::house::FacePrivacy;
+use crate::event::people::{NOBODY, PresenceCause};
 use crate::event::pet::Action;
 use crate::event::reading::Reading;
 use crate::event::{Envelope, Event, Kind};
@@ -78,14 +80,47 @@ pub(in super::super) enum When {
     PetRule(Action, u8),
     /// The wild animal is of this sort.
     Threatens(Threat),
-    /// The face belongs to somebody known.
-    KnownFace,
+    /// The face is such a one.
+    Face(FaceOf),
+    /// It follows from nobody telling anything.
+    BySilence,
     /// One of the words of the UPS' status, such as `OB` in `OB LB`.
     UpsSays(&'static str),
     /// The alarm comes to this state.
     Arms(ArmState),
     /// So many wrong PINs in a row, or more.
     WrongPins(i64),
+}
+
+/// Whose face it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum FaceOf {
+    /// Nobody may know: its camera is not opted in, or the person was forgotten.
+    Anybody,
+    /// Somebody known.
+    Known,
+    /// A stranger.
+    Unknown,
+}
+
+/// Whose face an event tells of; none when another event says so, or when nobody is to know.
+fn face_of(event: &Event) -> Option<FaceOf> {
+    match event {
+        Event::FaceSeen(seen) => match seen.privacy {
+            Some(FacePrivacy::Withheld) => Some(FaceOf::Anybody),
+            Some(FacePrivacy::Forgotten) => None,
+            // The match that follows says whose it is.
+            Some(FacePrivacy::OptedIn) if seen.is_identifiable() => None,
+            _ if seen.profile_id.is_some() => Some(FaceOf::Known),
+            _ => Some(FaceOf::Unknown),
+        },
+        Event::FaceMatched(matched) if !matched.ignored => Some(match matched.profile {
+            NOBODY => FaceOf::Anybody,
+            _ if matched.known => FaceOf::Known,
+            _ => FaceOf::Unknown,
+        }),
+        _ => None,
+    }
 }
 
 /// A state and the value that it takes. A repeat of the value is no news.
@@ -108,6 +143,19 @@ pub(in super::super) enum Edge {
     /// The state `key` becomes what the event says.
     Told(&'static str),
 }
+
+const PARCEL_THERE: Edge = Edge::To {
+    key: "package",
+    value: "there",
+    first: true,
+    twice: false,
+};
+const PARCEL_GONE: Edge = Edge::To {
+    key: "package",
+    value: "collected",
+    first: true,
+    twice: false,
+};
 
 const fn rule(kind: Kind, when: When, edge: Edge, name: &'static str, severity: Severity) -> Rule {
     Rule {
@@ -257,11 +305,21 @@ pub(in super::super) const RULES: &[Rule] = &[
     rule(Kind::WildlifeSighted, When::Threatens(Threat::Nuisance), Edge::Each, "WILDLIFE_NUISANCE", Warning),
     rule(Kind::WildlifeSighted, When::Threatens(Threat::Passive), Edge::Each, "WILDLIFE_PASSIVE", Info),
     // The household.
-    each(Kind::PackageDetected, "PACKAGE_DETECTED", Info),
-    each(Kind::PackageCollected, "PACKAGE_COLLECTED", Info),
-    rule(Kind::FaceSeen, When::KnownFace, Edge::Each, "FACE_KNOWN", Info),
-    each(Kind::FaceSeen, "FACE_UNKNOWN", Warning),
+    // A parcel is told again for as long as it lies there.
+    rule(Kind::PackageDetected, When::Always, PARCEL_THERE, "PACKAGE_DETECTED", Info),
+    rule(Kind::PackageCollected, When::Always, PARCEL_GONE, "PACKAGE_COLLECTED", Info),
+    each(Kind::PackageReminded, "PACKAGE_REMINDED", Warning),
+    rule(Kind::FaceSeen, When::Face(FaceOf::Anybody), Edge::Each, "FACE_SEEN", Info),
+    rule(Kind::FaceSeen, When::Face(FaceOf::Known), Edge::Each, "FACE_KNOWN", Info),
+    rule(Kind::FaceSeen, When::Face(FaceOf::Unknown), Edge::Each, "FACE_UNKNOWN", Warning),
+    rule(Kind::FaceMatched, When::Face(FaceOf::Anybody), Edge::Each, "FACE_SEEN", Info),
+    rule(Kind::FaceMatched, When::Face(FaceOf::Known), Edge::Each, "FACE_KNOWN", Info),
+    rule(Kind::FaceMatched, When::Face(FaceOf::Unknown), Edge::Each, "FACE_UNKNOWN", Warning),
     rule(Kind::PresenceReported, When::Always, Edge::Told("presence"), "PRESENCE_CHANGED", Info),
+    // What was told made its row already.
+    rule(Kind::PresenceChanged, When::BySilence, Edge::Told("presence"), "PRESENCE_CHANGED", Info),
+    // A publisher may tell the same on the same stream.
+    rule(Kind::HouseholdChanged, When::Always, Edge::Told("presence"), "HOUSEHOLD_CHANGED", Info),
     // The alarm.
     each(Kind::ArmRequested, "ARM_REQUESTED", Info),
     rule(Kind::ArmStateChanged, When::Arms(ArmState::Triggered), Edge::Each, "ALARM_TRIGGERED", Critical),
@@ -313,6 +371,8 @@ impl Edge {
         match (self, &event.event) {
             (Self::To { value, .. }, _) => value,
             (_, Event::PresenceReported(presence)) => &presence.state,
+            (_, Event::PresenceChanged(change)) => &change.to,
+            (_, Event::HouseholdChanged(change)) => &change.to,
             _ => "",
         }
     }
@@ -335,7 +395,10 @@ impl When {
                 )
             }
             Self::Threatens(threat) => threat.name().to_lowercase(),
-            Self::KnownFace => "a known face".into(),
+            Self::Face(FaceOf::Anybody) => "a face, nobody is to know whose".into(),
+            Self::Face(FaceOf::Known) => "a known face".into(),
+            Self::Face(FaceOf::Unknown) => "a strange face".into(),
+            Self::BySilence => "nobody told anything for long".into(),
             Self::UpsSays(word) => format!("its status says {word}"),
             Self::Arms(state) => format!("to {}", state.words()),
             Self::WrongPins(least) => format!("{least} wrong PINs in a row or more"),
@@ -369,7 +432,10 @@ impl When {
             (Self::Threatens(threat), Event::WildlifeSighted(sighting)) => {
                 sighting.threat == *threat
             }
-            (Self::KnownFace, Event::FaceSeen(face)) => face.profile_id.is_some(),
+            (Self::Face(whose), event) => face_of(event) == Some(*whose),
+            (Self::BySilence, Event::PresenceChanged(change)) => {
+                change.because == PresenceCause::Silence
+            }
             (Self::Arms(state), Event::ArmStateChanged(changed)) => changed.to == *state,
             (Self::WrongPins(least), Event::ArmRefused(refused)) => refused.wrong_pins >= *least,
             (Self::UpsSays(word), Event::UpsStatusReported(ups)) => ups

@@ -86,6 +86,8 @@ fn the_numbers_of_a_face_never_leave() {
         profile_id: Some("mara".into()),
         confidence: 0.9,
         embedding: Some(vec![7; 512]),
+        crop_path: None,
+        privacy: None,
         extra,
     };
     assert_eq!(
