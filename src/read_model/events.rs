@@ -109,9 +109,10 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
         let built_in = built_in(session, &mut memory, event)?;
         let moment = match configured_moment(session, &mut memory, event)? {
             // What is left of a forgotten person's event is called by the built-in name, or not at all.
-            Some(own) if is_redacted(event) => own.and(built_in),
-            Some(own) => own,
-            None => built_in,
+            Configured::Named(_) if is_redacted(event) => built_in,
+            Configured::Named(own) => Some(own),
+            Configured::Quiet => None,
+            Configured::Unsaid => built_in,
         };
         if let Some(moment) = moment.filter(|_| !event.is_snapshot()) {
             let message = match &moment.message {
@@ -133,7 +134,7 @@ fn built_in(
 ) -> Result<Option<Meaning>, StorageError> {
     let circumstances = memory.circumstances(session, event)?;
     let mut gravest: Option<(&'static str, Severity)> = None;
-    for rule in classification::fitting(event, &circumstances) {
+    for rule in classification::fitting(event, circumstances) {
         let news = match rule.edge.key() {
             None => true,
             Some(key) => {
@@ -146,7 +147,7 @@ fn built_in(
                 memory.is_news(session, event, change)?
             }
         };
-        let severity = rule.severity(&circumstances);
+        let severity = rule.severity(circumstances);
         if let Some(name) = rule.name
             && news
             && gravest.is_none_or(|(_, known)| severity >= known)
@@ -161,14 +162,23 @@ fn built_in(
     }))
 }
 
-/// What the household's own rules make of an event: None if none of them holds, and nothing inside
-/// if one does that is quiet or a mere repeat.
+/// What the household's own rules make of an event.
+enum Configured {
+    /// None of them holds.
+    Unsaid,
+    /// One holds that is quiet, or it is a mere repeat.
+    Quiet,
+    /// One says what it is.
+    Named(Meaning),
+}
+
+/// The first of the household's own rules that holds, decides.
 fn configured_moment(
     session: &mut dyn Session,
     memory: &mut Memory,
     event: &Envelope,
-) -> Result<Option<Option<Meaning>>, StorageError> {
-    let mut verdict = None;
+) -> Result<Configured, StorageError> {
+    let mut verdict = Configured::Unsaid;
     for rule in memory.rules(session)?.iter() {
         if !rule.speaks_of(event.kind(), &event.stream.text) {
             continue;
@@ -193,13 +203,13 @@ fn configured_moment(
         } else {
             true
         };
-        if holds && verdict.is_none() {
+        if holds && matches!(verdict, Configured::Unsaid) {
             let name = rule.r#type.clone().filter(|_| news);
-            verdict = Some(match name {
-                None => None,
+            verdict = match name {
+                None => Configured::Quiet,
                 Some(name) => {
                     let subject = memory.name(session, &event.stream.text)?;
-                    Some(Meaning {
+                    Configured::Named(Meaning {
                         name: Cow::Owned(name),
                         severity: rule.severity.clamp(0, 6),
                         message: rule
@@ -208,7 +218,7 @@ fn configured_moment(
                             .map(|template| filled(template, subject, event)),
                     })
                 }
-            });
+            };
         }
     }
     Ok(verdict)
@@ -235,15 +245,12 @@ fn filled(template: &str, subject: Option<String>, event: &Envelope) -> String {
         ]
         .into_iter()
         .find(|(name, _)| rest[at..].starts_with(name));
-        match place {
-            Some((name, text)) => {
-                message.push_str(text);
-                rest = &rest[at + name.len()..];
-            }
-            None => {
-                message.push('{');
-                rest = &rest[at + 1..];
-            }
+        if let Some((name, text)) = place {
+            message.push_str(text);
+            rest = &rest[at + name.len()..];
+        } else {
+            message.push('{');
+            rest = &rest[at + 1..];
         }
     }
     message.push_str(rest);
@@ -263,7 +270,7 @@ fn is_redacted(event: &Envelope) -> bool {
 /// row has still seen it.
 pub(super) fn redact(session: &mut dyn Session, events: &[Envelope]) -> Result<(), StorageError> {
     for event in events.iter().filter(|event| PROJECTION.takes(event.kind())) {
-        let rules = classification::fitting(event, &Circumstances::default());
+        let rules = classification::fitting(event, Circumstances::default());
         let row = rules
             .iter()
             .find_map(|rule| Some((rule.name?, rule.severity)));

@@ -40,7 +40,7 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
                 ],
             )?,
             Event::TimelapseUnscheduled(_) => {
-                session.write("DELETE FROM timelapse_schedules WHERE id = ?1", values![id])?
+                session.write("DELETE FROM timelapse_schedules WHERE id = ?1", values![id])?;
             }
             Event::TimelapseRequested(wish) => session.write(
                 "UPDATE timelapse_schedules SET last_due_at = max(coalesce(last_due_at, ?2), ?2) \

@@ -125,7 +125,7 @@ impl Ups {
     /// What is news in an event, the gravest last.
     fn edges(&mut self, event: &Envelope) -> Vec<&'static str> {
         let mut news = Vec::new();
-        for rule in classification::fitting(event, &Circumstances::default()) {
+        for rule in classification::fitting(event, Circumstances::default()) {
             let (Some(key), value) = (rule.edge.key(), rule.edge.value(event)) else {
                 continue;
             };

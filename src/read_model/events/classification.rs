@@ -250,12 +250,12 @@ impl Rule {
         Self { edge, ..self }
     }
 
-    fn fits(&self, event: &Envelope, circumstances: &Circumstances) -> bool {
+    fn fits(&self, event: &Envelope, circumstances: Circumstances) -> bool {
         self.kind == event.kind() && self.when.holds(event, circumstances)
     }
 
     /// How grave it is under these circumstances.
-    pub(in super::super) const fn severity(&self, circumstances: &Circumstances) -> Severity {
+    pub(in super::super) const fn severity(&self, circumstances: Circumstances) -> Severity {
         if circumstances.armed {
             self.armed
         } else {
@@ -405,7 +405,7 @@ impl When {
         }
     }
 
-    fn holds(&self, event: &Envelope, circumstances: &Circumstances) -> bool {
+    fn holds(&self, event: &Envelope, circumstances: Circumstances) -> bool {
         match (self, &event.event) {
             (Self::Always, _) => true,
             (Self::Reads(key, value), Event::SensorReported(reading)) => {
@@ -482,7 +482,7 @@ pub fn built_in() -> impl Iterator<Item = Told> {
 /// The rules that an event fits, one per edge.
 pub(in super::super) fn fitting(
     event: &Envelope,
-    circumstances: &Circumstances,
+    circumstances: Circumstances,
 ) -> Vec<&'static Rule> {
     let mut fitting: Vec<&Rule> = Vec::new();
     for rule in RULES {
