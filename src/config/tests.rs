@@ -754,10 +754,14 @@ fn reference_settings(mark: &str) -> Vec<(String, String)> {
                 .bytes()
                 .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
         {
-            settings.push((
-                format!("{section}.{name}"),
-                format!("[{section}]\n{setting}\n"),
-            ));
+            settings.push(if section.is_empty() {
+                (name.to_owned(), format!("{setting}\n"))
+            } else {
+                (
+                    format!("{section}.{name}"),
+                    format!("[{section}]\n{setting}\n"),
+                )
+            });
         }
     }
     settings
@@ -810,7 +814,7 @@ fn the_schema_describes_every_key_and_knows_the_defaults() {
     let schema = schema();
     assert_eq!(schema["title"], "Nightjar configuration");
     assert_eq!(schema["additionalProperties"], false);
-    assert_eq!(keys().len(), 65);
+    assert_eq!(keys().len(), 66);
     for key in keys() {
         let place = key
             .path
