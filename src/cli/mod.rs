@@ -77,7 +77,8 @@ Examples:
   nightjar replay night.jsonl              feed a fixture stream
   nightjar publish TOPIC PAYLOAD           one message
   nightjar recordings list                 what was recorded, and whether it is sealed
-  nightjar arm away                        and disarm; `nightjar alarm` says what it does
+  nightjar arm away                        watch the house; `nightjar disarm` ends it
+  nightjar alarm                           what it does, and what it did
   nightjar retention show                  how long the tables keep their rows
   nightjar presence                        who is at home
   nightjar faces list                      who was seen

@@ -38,7 +38,7 @@ pub struct TimelapseRequested {
 pub fn clock_time(text: &str) -> Option<(i8, i8)> {
     let (hour, minute) = text.split_once(':')?;
     let two = |part: &str, end: i8| {
-        (part.len() == 2)
+        (part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit()))
             .then(|| part.parse::<i8>().ok())
             .flatten()
             .filter(|number| (0..end).contains(number))

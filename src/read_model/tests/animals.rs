@@ -3,6 +3,7 @@
 use super::*;
 use crate::event::animal::Location;
 use crate::event::pet::{Registered, Removed};
+use crate::event::registry::CameraRegistered;
 
 fn cat(told: &str, location: Option<Location>, when: i64) -> NewEvent {
     let cat = PetSighted {
@@ -80,10 +81,14 @@ fn an_escape_is_told_by_the_message_or_by_what_is_known_of_the_camera() {
     let mut bench = Bench::new();
     bench.tell(&cat("minka", None, 1));
     bench.tell(&cat("minka", Some(Location::Transition), 2));
-    let mut session = bench.database.begin().unwrap();
-    let known = "INSERT INTO event_edges (stream, state_key, value, at) VALUES ('camera/yard', 'location', 'EXTERIOR', 0)";
-    session.write(known, &[]).unwrap();
-    session.commit().unwrap();
+    let registered = CameraRegistered {
+        name: "Yard".into(),
+        location: Some(Location::Exterior),
+        source_url: None,
+        enabled: true,
+        registered: true,
+    };
+    bench.tell(&at(MIDNIGHT, "camera/yard", registered));
     bench.tell(&cat("minka", None, 3));
     bench.tell(&cat("minka", Some(Location::Interior), 4));
     assert_eq!(
