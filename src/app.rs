@@ -2,7 +2,9 @@
 //! spawns threads and tasks.
 //!
 //! Order of start: lock on the data folder, database (migrations, projections brought up to date),
-//! writer thread, control socket, recordings watcher, one task per topic family.
+//! writer thread, recordings watcher, what leaves the box, one task per topic family, control socket.
+
+pub mod outbound;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -35,6 +37,7 @@ use crate::read_model;
 use crate::storage::sqlite::Durability;
 use crate::writer::sabotage::Sabotage;
 use crate::writer::{self, Handle, Reactions, Writer, WriterError, rebuild};
+use outbound::Outbound;
 
 /// Name of the main database in the data folder.
 pub const DATABASE: &str = "nightjar.db";
@@ -68,6 +71,8 @@ pub struct Plan {
     pub reactions: crate::reactor::Settings,
     /// The recordings watcher, unless it is switched off.
     pub recordings: Option<recordings::Options>,
+    /// What leaves the box.
+    pub outbound: outbound::Settings,
     /// Promises broken on purpose, for tests of the tests.
     pub sabotage: Sabotage,
 }
@@ -107,6 +112,9 @@ pub struct Status {
     pub waiting: usize,
     /// Each topic family's connection.
     pub families: BTreeMap<String, Health>,
+    /// The publishing connection.
+    #[serde(default)]
+    pub publisher: Health,
     /// Host of the broker, or path of its socket.
     pub broker_host: String,
     /// Port of the broker; 0 for a socket.
@@ -135,6 +143,7 @@ pub struct Running {
     writer_failure: Arc<Mutex<Option<WriterError>>>,
     writer_thread: JoinHandle<()>,
     threads: Vec<JoinHandle<()>>,
+    outbound: Outbound,
     state: Arc<State>,
     clock: Clock,
     folder: PathBuf,
@@ -164,6 +173,8 @@ struct State {
     telemetry: Arc<Telemetry>,
     writer: Handle,
     families: Vec<(Family, Arc<Mutex<Health>>)>,
+    publisher: Arc<Mutex<Health>>,
+    alerts_warning: Option<String>,
     recordings: Option<Arc<Mutex<recordings::Health>>>,
     broker: Broker,
     rules: Arc<Rules>,
@@ -187,6 +198,16 @@ impl State {
                 .recordings_trouble
                 .map(|reason| ("recordings".to_owned(), reason)),
         );
+        trouble.extend(
+            status
+                .publisher
+                .trouble
+                .map(|reason| ("publisher".to_owned(), reason)),
+        );
+        let recordings = status
+            .recordings_warning
+            .map(|text| ("recordings".to_owned(), text));
+        let alerts = self.alerts_warning.clone();
         StatusFile {
             updated_at: Some(now),
             connected: status
@@ -195,10 +216,9 @@ impl State {
                 .map(|(family, health)| (family.clone(), health.connected))
                 .collect(),
             trouble,
-            warnings: status
-                .recordings_warning
-                .map(|text| ("recordings".to_owned(), text))
+            warnings: recordings
                 .into_iter()
+                .chain(alerts.map(|text| ("alerts".to_owned(), text)))
                 .collect(),
             recordings_disk: status.recordings_disk,
             counters: status.counters,
@@ -230,6 +250,7 @@ impl State {
                 .iter()
                 .map(|(family, health)| (family.name().to_owned(), locked(health)))
                 .collect(),
+            publisher: locked(&self.publisher),
             broker_host: self.broker.host.clone(),
             broker_port: self.broker.port,
             watches_recordings: self.recordings.is_some(),
@@ -270,6 +291,7 @@ pub fn start(
     };
     let started = writer::start(options, Arc::clone(&telemetry), shutdown.clone(), progress)?;
     let writer = started.handle;
+    let before = writer.head();
     let writer_failure = Arc::default();
     let writer_thread = run_writer(started.writer, &writer_failure, &cancel)?;
     let rules = Arc::new(plan.rules);
@@ -302,6 +324,20 @@ pub fn start(
         address.port = small.address().port();
         runtime.spawn(broker::serve(small, cancel.clone()));
     }
+    let outbound = Outbound::start(
+        plan.outbound,
+        &outbound::Shared {
+            folder: &plan.folder,
+            site: &plan.site,
+            broker: address.clone(),
+            writer: &writer,
+            telemetry: &telemetry,
+            clock: &clock,
+            shutdown: &shutdown,
+            after: before,
+        },
+        &runtime,
+    )?;
     let shared = mqtt::Shared {
         writer: writer.clone(),
         rules: Arc::clone(&rules),
@@ -340,6 +376,8 @@ pub fn start(
         telemetry,
         writer: writer.clone(),
         families,
+        publisher: Arc::clone(&outbound.health),
+        alerts_warning: outbound.warning.clone(),
         recordings: recordings_health,
         broker: address,
         rules: Arc::clone(&rules),
@@ -366,6 +404,7 @@ pub fn start(
         writer_failure,
         writer_thread,
         threads,
+        outbound,
         state,
         clock,
         folder: plan.folder,
@@ -514,6 +553,7 @@ impl Running {
         self.cancel.cancel();
         self.shutdown.stop();
         control::wake(&self.folder);
+        self.outbound.stop(&self.runtime);
         self.runtime.shutdown_timeout(Duration::from_secs(5));
         for thread in self.threads {
             // A part that panicked has said so on stderr; the others are stopped all the same.

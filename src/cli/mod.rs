@@ -12,6 +12,7 @@ pub mod table;
 pub mod term;
 pub mod when;
 
+mod channels;
 mod setup;
 
 pub mod check;

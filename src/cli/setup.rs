@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::exit::{CliError, Exit};
-use super::{Context, Global, folder};
-use crate::app::{Plan, StartError, Status};
+use super::{Context, Global, channels, folder};
+use crate::app::{Plan, StartError, Status, outbound};
 use crate::base::{fsutil, ids};
 use crate::config::{self, Config, ConfigError, Loaded, Origin, Override, Sources};
 use crate::decode::Rules;
 use crate::decode::topic::{Family, Topic, TopicFilter, check_disjoint};
 use crate::ingest::control::{self, Ask};
-use crate::ingest::mqtt::Broker;
+use crate::ingest::mqtt::{Broker, announce};
 use crate::ingest::recordings;
 use crate::ingest::recordings::retention::plan::{DiskLimits, Policies, Policy};
 use crate::ingest::recordings::retention::{Meter, Settings};
@@ -161,8 +161,24 @@ pub(super) fn plan(config: &Config, folder: &Path) -> Result<Plan, CliError> {
         cache_kib: storage(config).1,
         reactions: config.reactions(),
         recordings: recordings(config, folder)?,
+        outbound: outbound(config),
         sabotage: sabotage()?,
     })
+}
+
+/// What leaves the box after this configuration.
+fn outbound(config: &Config) -> outbound::Settings {
+    outbound::Settings {
+        base: own_topics(config),
+        events: config.mqtt.publish_events,
+        compat: config.mqtt.compat,
+        directory: channels::directory(&config.alerts),
+    }
+}
+
+/// What our own topics lie below, such as `nightjar/home`.
+pub(super) fn own_topics(config: &Config) -> String {
+    format!("{}/{}", config.mqtt.publish_prefix, config.site.name)
 }
 
 /// How hard a commit is, and the writer's page cache in KiB.
@@ -194,11 +210,13 @@ pub(super) fn running_broker(context: &Context<'_>) -> Option<(String, u16)> {
 /// How topics and payloads are read after this configuration.
 pub(super) fn rules(config: &Config) -> Result<Rules, CliError> {
     let prefix = topic(&config.mqtt.prefix)?;
-    let own = filter(&format!(
-        "{}/{}/#",
-        config.mqtt.publish_prefix, config.site.name
-    ))?;
-    Ok(Rules::new(prefix, vec![own]))
+    let mut own = vec![filter(&format!("{}/#", own_topics(config)))?];
+    if config.mqtt.compat {
+        for topic in announce::COMPAT_TOPICS {
+            own.push(filter(topic)?);
+        }
+    }
+    Ok(Rules::new(prefix, own))
 }
 
 /// The broker of this configuration.

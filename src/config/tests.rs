@@ -810,7 +810,7 @@ fn the_schema_describes_every_key_and_knows_the_defaults() {
     let schema = schema();
     assert_eq!(schema["title"], "Nightjar configuration");
     assert_eq!(schema["additionalProperties"], false);
-    assert_eq!(keys().len(), 60);
+    assert_eq!(keys().len(), 62);
     for key in keys() {
         let place = key
             .path

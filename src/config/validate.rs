@@ -65,7 +65,7 @@ pub(super) fn values(config: &Config) -> Vec<Complaint> {
     recordings(&config.recordings, &mut complaints);
     retention::values(&config.retention, &mut complaints);
     alarm::values(&config.alarm, &mut complaints);
-    rules::values(&config.rule, &config.mqtt.publish_prefix, &mut complaints);
+    rules::values(&config.rule, &config.mqtt, &mut complaints);
     alerts::values(&config.alerts, &mut complaints);
     complaints
 }

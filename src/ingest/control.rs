@@ -3,7 +3,8 @@
 //! `DIR/nightjar.sock`, mode 0600. One JSON line asks, one JSON line answers:
 //! `{"ask":"status"}`, `{"ask":"rebuild"}`, `{"ask":"replay"}` followed by the lines of a fixture
 //! stream and the end of input, `{"ask":"decide"}` followed by one [`Decision`] a line,
-//! `{"ask":"retention"}` followed by one [`Order`]. An answer is `{"ok":…}` or `{"error":"…"}`.
+//! `{"ask":"retention"}` followed by one [`Order`], `{"ask":"change"}` followed by one
+//! [`StateChange`]. An answer is `{"ok":…}` or `{"error":"…"}`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -21,6 +22,7 @@ use super::replay::{Direct, parse_line};
 use crate::base::clock::UnixNanos;
 use crate::base::shutdown::Shutdown;
 use crate::event::{Event, Kind, NewEvent};
+use crate::writer::StateChange;
 
 /// Name of the socket in the data folder.
 pub const SOCKET: &str = "nightjar.sock";
@@ -43,6 +45,8 @@ pub enum Ask {
     Decide,
     /// Make recordings go; one [`Order`] follows.
     Retention,
+    /// Change a table that is no projection; one [`StateChange`] follows.
+    Change,
 }
 
 /// Kinds of events that a person's decision makes; a client cannot store any others.
@@ -180,6 +184,7 @@ fn answer(
             Ok(Ask::Replay) => replay(&mut lines, direct)?,
             Ok(Ask::Decide) => decide(&mut lines, direct)?,
             Ok(Ask::Retention) => order(&mut lines, desk)?,
+            Ok(Ask::Change) => change(&mut lines, direct)?,
             Err(error) => Err(format!("not a question: {error}")),
         },
     };
@@ -249,6 +254,17 @@ fn order(
         .map_err(|error| format!("not an order: {error}"))
         .and_then(|order| desk.ask(order))
         .and_then(|report| serde_json::to_value(report).map_err(|error| error.to_string())))
+}
+
+fn change(
+    lines: &mut impl BufRead,
+    direct: &Direct,
+) -> std::io::Result<Result<serde_json::Value, String>> {
+    let line = read_line(lines)?.unwrap_or_default();
+    Ok(serde_json::from_str::<StateChange>(&line)
+        .map_err(|error| format!("not a change: {error}"))
+        .and_then(|change| direct.writer.change(change).map_err(|e| e.to_string()))
+        .map(|row| serde_json::json!({ "row": row })))
 }
 
 fn read_line(lines: &mut impl BufRead) -> std::io::Result<Option<String>> {

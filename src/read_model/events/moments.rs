@@ -62,3 +62,18 @@ pub fn moments_between(
         moment,
     )
 }
+
+/// The moments behind a position, as far as another one, in their order.
+pub fn moments_after(
+    session: &mut dyn Session,
+    after: i64,
+    until: i64,
+) -> Result<Vec<Moment>, StorageError> {
+    all(
+        session,
+        "SELECT position, timestamp_ns, type, severity_id, source_type, source_id, message \
+         FROM events WHERE position > ?1 AND position <= ?2 ORDER BY position",
+        values![after, until],
+        moment,
+    )
+}
