@@ -18,7 +18,7 @@ use crate::event::{Envelope, Event, Kind};
 use crate::storage::{Session, StorageError, first};
 use crate::values;
 
-pub use moments::{Moment, moment_at, moments_after, moments_between};
+pub use moments::{Moment, last_before, moment_at, moments_after, moments_between};
 
 /// The kinds that can be moments.
 pub const KINDS: &[Kind] = &[

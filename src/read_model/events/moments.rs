@@ -77,3 +77,21 @@ pub fn moments_after(
         moment,
     )
 }
+
+/// When such a moment was last, since a time and before a position.
+pub fn last_before(
+    session: &mut dyn Session,
+    event_type: &str,
+    source_id: &str,
+    since: UnixNanos,
+    position: i64,
+) -> Result<Option<UnixNanos>, StorageError> {
+    let last = first(
+        session,
+        "SELECT max(timestamp_ns) FROM events WHERE timestamp_ns >= ?1 AND type = ?2 \
+         AND source_id = ?3 AND position < ?4",
+        values![since, event_type, source_id, position],
+        |row| row.opt_int(0),
+    )?;
+    Ok(last.flatten())
+}
