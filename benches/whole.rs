@@ -190,6 +190,7 @@ fn latency(port: usize, count: usize, rate: usize, folder: &Path) {
     let core = started.writer;
     std::thread::spawn(move || core.run().unwrap());
     let shared = Shared {
+        pins: Arc::default(),
         writer: started.handle.clone(),
         rules: Arc::new(Rules::new("vigilar".parse().unwrap(), Vec::new())),
         telemetry,

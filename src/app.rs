@@ -31,10 +31,12 @@ use crate::event::NewEvent;
 use crate::event::system::{Started as SystemStarted, Stopped};
 use crate::ingest::control::{self, ControlError};
 use crate::ingest::mqtt::{self, Broker, Health, RumqttLink, Subscriber, Subscription};
+use crate::ingest::pin_desk::PinDesk;
 use crate::ingest::recordings;
 use crate::ingest::replay::Direct;
+use crate::reactor::pin::PinHash;
 use crate::read_model;
-use crate::storage::sqlite::Durability;
+use crate::storage::sqlite::{Database, Durability};
 use crate::writer::sabotage::Sabotage;
 use crate::writer::{self, Handle, Reactions, Writer, WriterError, rebuild};
 use outbound::Outbound;
@@ -67,6 +69,8 @@ pub struct Plan {
     pub durability: Durability,
     /// Page cache of the writer, KiB.
     pub cache_kib: i64,
+    /// The hash of the alarm's PIN, if there is one.
+    pub pin: Option<PinHash>,
     /// What the house does by itself.
     pub reactions: crate::reactor::Settings,
     /// The recordings watcher, unless it is switched off.
@@ -295,6 +299,7 @@ pub fn start(
     let writer_failure = Arc::default();
     let writer_thread = run_writer(started.writer, &writer_failure, &cancel)?;
     let rules = Arc::new(plan.rules);
+    let pins = pin_desk(&plan.folder, plan.pin)?;
     let started_at = clock.now();
     let mut first = vec![NewEvent::own(
         started_at,
@@ -341,6 +346,7 @@ pub fn start(
     let shared = mqtt::Shared {
         writer: writer.clone(),
         rules: Arc::clone(&rules),
+        pins: Arc::clone(&pins),
         telemetry: Arc::clone(&telemetry),
         clock: clock.clone(),
         inflight: Arc::default(),
@@ -386,6 +392,7 @@ pub fn start(
     let direct = Direct {
         writer: writer.clone(),
         rules,
+        pins,
         clock: clock.clone(),
     };
     threads.push(serve_control(
@@ -411,6 +418,11 @@ pub fn start(
         signals,
         _lock: lock,
     })
+}
+
+fn pin_desk(folder: &Path, pin: Option<PinHash>) -> Result<Arc<PinDesk>, WriterError> {
+    let mut database = Database::open_reader(&folder.join(DATABASE))?;
+    Ok(Arc::new(PinDesk::new(pin, &mut database.snapshot()?)?))
 }
 
 fn known_session(known: &[(String, Uuid, String)], family: Family) -> Option<(Uuid, String)> {

@@ -9,10 +9,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::decide::with_writer;
 use super::exit::{CliError, Exit};
-use super::{Context, setup};
+use super::{Context, folder, setup};
 use crate::base::shutdown::Shutdown;
 use crate::ingest::control::{self, Ask, ControlError};
 use crate::ingest::mqtt::publish::{Message, publish};
+use crate::ingest::pin_desk::PinDesk;
 use crate::ingest::replay::{Direct, ReplayError, messages};
 
 /// How fast a stream is replayed.
@@ -155,16 +156,20 @@ fn stream(path: &Path) -> Box<dyn Iterator<Item = Result<Message, ReplayError>>>
 
 fn to_direct(args: &Args, context: &mut Context<'_>) -> Result<(u64, i64), CliError> {
     let config = setup::load(context)?.config;
-    let folder = context.folder.clone();
-    if let Some(answer) = ask_daemon(args, &folder)? {
+    let dir = context.folder.clone();
+    if let Some(answer) = ask_daemon(args, &dir)? {
         return Ok(answer);
     }
     let rules = Arc::new(setup::rules(&config)?);
+    let pin = config.alarm.pin();
     let bar = progress(context);
     let outcome = with_writer(context, |writer| {
+        let mut database = folder::open_reader(&dir)?;
+        let pins = PinDesk::new(pin, &mut database.snapshot()?)?;
         let direct = Direct {
             writer: writer.clone(),
             rules,
+            pins: Arc::new(pins),
             clock: context.clock.clone(),
         };
         let before = writer.head();

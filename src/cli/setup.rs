@@ -159,6 +159,7 @@ pub(super) fn plan(config: &Config, folder: &Path) -> Result<Plan, CliError> {
         rules: rules(config)?,
         durability: storage(config).0,
         cache_kib: storage(config).1,
+        pin: config.alarm.pin(),
         reactions: config.reactions(),
         recordings: recordings(config, folder)?,
         outbound: outbound(config),

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::json::{self, Entry, Json};
 use super::{Reason, excerpt, redact, time};
@@ -247,6 +248,19 @@ impl<'a> Fields<'a> {
                 _ => true,
             };
             given && redact::is_secret_key(key)
+        })
+    }
+
+    /// The first secret left over, as it was typed; it stays where it is.
+    pub(super) fn secret(&self) -> Option<Zeroizing<String>> {
+        self.entries.iter().find_map(|(key, value)| {
+            let text = match value {
+                Json::Text(text) if !text.is_empty() => text.to_string(),
+                Json::Int(number) => number.to_string(),
+                Json::Wide(number) => number.to_string(),
+                _ => return None,
+            };
+            redact::is_secret_key(key).then(|| Zeroizing::new(text))
         })
     }
 

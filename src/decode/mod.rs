@@ -21,6 +21,8 @@ pub mod topic;
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 pub use json::MAX_PARSED_BYTES;
 pub use redact::MASK;
 
@@ -83,6 +85,9 @@ pub struct Decoded {
     /// is over the payload without it: a stored digest of `{"pin":"4711"}` would betray the PIN to
     /// whoever tries 10,000 of them.
     pub hash: [u8; 16],
+    /// The PIN that came with a request to arm or disarm, for the one who verifies it; wiped when
+    /// dropped. No event holds it.
+    pub pin: Option<Zeroizing<String>>,
 }
 
 /// Why a payload cannot be decoded: what, where, and what was expected. Free of secrets.
@@ -106,6 +111,8 @@ struct Findings {
     id: Option<String>,
     /// A secret was taken out.
     masked: bool,
+    /// The PIN of a request.
+    pin: Option<Zeroizing<String>>,
 }
 
 /// Turns a message into events.
@@ -117,6 +124,7 @@ pub fn decode(inbound: &Inbound, rules: &Rules) -> Decoded {
             events: Vec::new(),
             publisher_id: None,
             hash,
+            pin: None,
         };
     }
     let mut found = Findings::default();
@@ -145,6 +153,7 @@ pub fn decode(inbound: &Inbound, rules: &Rules) -> Decoded {
         events: vec![event(inbound, draft)],
         publisher_id: found.id.map(|id| PublisherId { id, hash }),
         hash,
+        pin: found.pin,
     }
 }
 

@@ -3,8 +3,8 @@
 //! `DIR/nightjar.sock`, mode 0600. One JSON line asks, one JSON line answers:
 //! `{"ask":"status"}`, `{"ask":"rebuild"}`, `{"ask":"replay"}` followed by the lines of a fixture
 //! stream and the end of input, `{"ask":"decide"}` followed by one [`Decision`] a line,
-//! `{"ask":"retention"}` followed by one [`Order`], `{"ask":"change"}` followed by one
-//! [`StateChange`]. An answer is `{"ok":…}` or `{"error":"…"}`.
+//! `{"ask":"retention"}` followed by one [`Order`], `{"ask":"arm"}` followed by one [`ArmOrder`],
+//! `{"ask":"change"}` followed by one [`StateChange`]. An answer is `{"ok":…}` or `{"error":"…"}`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -16,13 +16,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
+use super::pin_desk::PinDesk;
 use super::recordings::retention::{Desk, Order};
 use super::replay::{Direct, parse_line};
 use crate::base::clock::UnixNanos;
 use crate::base::shutdown::Shutdown;
+use crate::event::house::{ArmMode, ArmRequested, PinVerdict};
 use crate::event::{Event, Kind, NewEvent};
-use crate::writer::StateChange;
+use crate::writer::{Receipt, StateChange};
 
 /// Name of the socket in the data folder.
 pub const SOCKET: &str = "nightjar.sock";
@@ -45,8 +48,44 @@ pub enum Ask {
     Decide,
     /// Make recordings go; one [`Order`] follows.
     Retention,
+    /// Arm or disarm; one [`ArmOrder`] follows.
+    Arm,
     /// Change a table that is no projection; one [`StateChange`] follows.
     Change,
+}
+
+/// A person's wish to arm or disarm, from the box itself.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArmOrder {
+    /// The mode.
+    pub mode: ArmMode,
+    /// The PIN as typed; it ends at the desk.
+    pub pin: Option<Zeroizing<String>>,
+    /// Who.
+    pub by: String,
+}
+
+impl ArmOrder {
+    /// The request as an event, its PIN looked at. Where no PIN is configured, whoever may write to
+    /// the data folder may arm and disarm.
+    pub fn request(self, desk: &PinDesk, now: UnixNanos) -> NewEvent {
+        let pin_given = self.pin.is_some();
+        let verdict = if desk.has_pin() {
+            desk.verdict(self.pin.as_deref().map(String::as_str), now)
+        } else {
+            PinVerdict::Trusted
+        };
+        let request = ArmRequested {
+            mode: self.mode,
+            pin_given,
+            pin: Some(verdict),
+            triggered_by: self.by,
+            extra: crate::event::Extra::new(),
+        };
+        NewEvent::own(now, "arm/system", request).from_source("cli/arm")
+    }
+>>>>>>> main
 }
 
 /// Kinds of events that a person's decision makes; a client cannot store any others.
@@ -184,6 +223,7 @@ fn answer(
             Ok(Ask::Replay) => replay(&mut lines, direct)?,
             Ok(Ask::Decide) => decide(&mut lines, direct)?,
             Ok(Ask::Retention) => order(&mut lines, desk)?,
+            Ok(Ask::Arm) => arm(&mut lines, direct)?,
             Ok(Ask::Change) => change(&mut lines, direct)?,
             Err(error) => Err(format!("not a question: {error}")),
         },
@@ -256,15 +296,38 @@ fn order(
         .and_then(|report| serde_json::to_value(report).map_err(|error| error.to_string())))
 }
 
+/// Answers with the position of the request; what came of it stands in the tables.
+fn arm(
+    lines: &mut impl BufRead,
+    direct: &Direct,
+) -> std::io::Result<Result<serde_json::Value, String>> {
+    let line = Zeroizing::new(read_line(lines)?.unwrap_or_default());
+    // The reason would quote what was typed.
+    let Ok(order) = serde_json::from_str::<ArmOrder>(&line) else {
+        return Ok(Err("not an order to arm or disarm".into()));
+    };
+    let request = order.request(&direct.pins, direct.clock.now());
+    Ok(match direct.writer.store(vec![request]) {
+        Ok(Receipt::Stored(positions)) => Ok(serde_json::json!({ "position": positions.first() })),
+        Ok(Receipt::Duplicate(position)) => Ok(serde_json::json!({ "position": position })),
+        Err(error) => Err(error.to_string()),
+    })
+}
+
 fn change(
     lines: &mut impl BufRead,
     direct: &Direct,
 ) -> std::io::Result<Result<serde_json::Value, String>> {
-    let line = read_line(lines)?.unwrap_or_default();
-    Ok(serde_json::from_str::<StateChange>(&line)
-        .map_err(|error| format!("not a change: {error}"))
-        .and_then(|change| direct.writer.change(change).map_err(|e| e.to_string()))
-        .map(|row| serde_json::json!({ "row": row })))
+    let line = Zeroizing::new(read_line(lines)?.unwrap_or_default());
+    // The reason would quote what may be a secret.
+    let Ok(change) = serde_json::from_str::<StateChange>(&line) else {
+        return Ok(Err("not a change of a table".into()));
+    };
+    Ok(direct
+        .writer
+        .change(change)
+        .map(|row| serde_json::json!({ "row": row }))
+        .map_err(|error| error.to_string()))
 }
 
 fn read_line(lines: &mut impl BufRead) -> std::io::Result<Option<String>> {

@@ -2,5 +2,6 @@
 
 pub mod control;
 pub mod mqtt;
+pub mod pin_desk;
 pub mod recordings;
 pub mod replay;

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::mqtt::publish::Message;
+use super::pin_desk::PinDesk;
 use crate::base::clock::Clock;
 use crate::decode::{Inbound, Rules, decode};
 use crate::writer::{Handle, Submission, WriterError};
@@ -126,6 +127,8 @@ pub struct Direct {
     pub writer: Handle,
     /// How topics and payloads are read.
     pub rules: Arc<Rules>,
+    /// Where PINs are looked at.
+    pub pins: Arc<PinDesk>,
     /// The time.
     pub clock: Clock,
 }
@@ -141,7 +144,8 @@ impl Direct {
             retain: message.retain,
             received_at: self.clock.now(),
         };
-        let decoded = decode(&inbound, &self.rules);
+        let mut decoded = decode(&inbound, &self.rules);
+        self.pins.judge(&mut decoded, inbound.received_at);
         self.writer.submit(Submission {
             events: decoded.events,
             publisher_id: decoded.publisher_id,

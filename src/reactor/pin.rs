@@ -199,6 +199,14 @@ pub struct PinGate {
 }
 
 impl PinGate {
+    /// The gate after so many wrong PINs, the last of them at `last_try_at`.
+    pub fn restored(failures: u32, last_try_at: UnixNanos) -> Self {
+        Self {
+            failures,
+            last_try_at: (failures > 0).then_some(last_try_at),
+        }
+    }
+
     /// Wrong PINs since the last correct one.
     pub const fn failures(&self) -> u32 {
         self.failures

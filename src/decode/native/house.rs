@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 use super::super::fields::{Fields, required};
 use super::super::json::{self, Json};
@@ -178,8 +179,11 @@ fn presence_of(member: &str, fields: &mut Fields<'_>) -> Result<Fact, Reason> {
     Ok(Fact::of(format!("presence/{subject}"), reported))
 }
 
-/// The PIN ends here; the caller verifies it on the payload itself.
-pub(super) fn arm_requested(fields: &mut Fields<'_>) -> Result<Fact, Reason> {
+/// The PIN leaves on a way of its own, to the one who verifies it.
+pub(super) fn arm_requested(
+    fields: &mut Fields<'_>,
+    pin: &mut Option<Zeroizing<String>>,
+) -> Result<Fact, Reason> {
     // What stands in the wrong field may be a PIN: this reason does not quote it.
     let mode = fields.word("mode", MODES).map_err(|_| {
         Reason(
@@ -189,6 +193,7 @@ pub(super) fn arm_requested(fields: &mut Fields<'_>) -> Result<Fact, Reason> {
         )
     })?;
     let mode = required(mode, "mode", "the mode asked for")?;
+    *pin = fields.secret();
     let requested = ArmRequested {
         mode,
         pin_given: fields.has_secret(),

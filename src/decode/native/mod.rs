@@ -130,7 +130,14 @@ pub(super) fn decode(
         ["ups", "restored"] => object(inbound, found, house::ups_power_restored),
         ["ups", "low_battery"] => object(inbound, found, house::ups_battery_low),
         ["ups", "critical"] => object(inbound, found, house::ups_battery_critical),
-        ["system", "arm_request"] => object(inbound, found, house::arm_requested),
+        ["system", "arm_request"] => {
+            let mut pin = None;
+            let fact = object(inbound, found, |fields| {
+                house::arm_requested(fields, &mut pin)
+            });
+            found.pin = pin;
+            fact
+        }
         ["system", "health"] => object(inbound, found, machine::health),
         &["metrics", host, group @ ("system" | "network")] => object(inbound, found, |fields| {
             machine::metrics(host, group, fields)

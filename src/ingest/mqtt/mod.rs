@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+use zeroize::Zeroize as _;
 
 use crate::base::clock::Clock;
 use crate::base::ids;
@@ -35,6 +36,7 @@ use crate::event::system::{Noted, SubscriptionRefused, Weight};
 use crate::event_log::dedupe::Delivery;
 use crate::writer::{Handle, Reply, SessionOpening, Submission};
 
+use super::pin_desk::PinDesk;
 use acks::AckBook;
 use link::{Arrived, Incoming, Link, LinkError};
 pub use rumqtt::{Broker, RumqttLink};
@@ -68,6 +70,8 @@ pub struct Shared {
     pub writer: Handle,
     /// How topics and payloads are read.
     pub rules: Arc<Rules>,
+    /// Where PINs are looked at.
+    pub pins: Arc<PinDesk>,
     /// Counters.
     pub telemetry: Arc<Telemetry>,
     /// The time.
@@ -287,14 +291,20 @@ impl<L: Link> Subscriber<L> {
             telemetry.messages_redelivered.add_one();
         }
         let size_bytes = message.payload.len() + message.topic.len();
-        let inbound = Inbound {
+        let mut inbound = Inbound {
             topic: Arc::from(message.topic),
             payload: message.payload,
             qos: u8::from(message.packet_id.is_some()),
             retain: message.retain,
             received_at: self.shared.clock.now(),
         };
-        let decoded = decode(&inbound, &self.shared.rules);
+        let mut decoded = decode(&inbound, &self.shared.rules);
+        if decoded.pin.is_some() {
+            inbound.payload.zeroize();
+        }
+        // A hash takes a good part of a second, and the gate lets none through sooner than a second
+        // after the last: this family alone waits for it.
+        self.shared.pins.judge(&mut decoded, inbound.received_at);
         match decoded.events.first().map(|event| &event.event) {
             Some(crate::event::Event::MessageUndecodable(_)) => {
                 telemetry.messages_undecodable.add_one();

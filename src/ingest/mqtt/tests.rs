@@ -84,6 +84,7 @@ impl Log {
         let own: TopicFilter = "nightjar/home/#".parse().unwrap();
         Shared {
             writer: self.handle.clone(),
+            pins: Arc::default(),
             rules: Arc::new(Rules::new(prefix, vec![own])),
             telemetry: Arc::clone(&self.telemetry),
             clock: Clock::System,

@@ -1,0 +1,58 @@
+//! Where PINs are looked at and end: what `decode` took out of a request is held against the hash of
+//! the configuration, and the request's event learns only the verdict.
+//!
+//! The text is wiped from memory right after; wrong ones are counted, and each makes the next wait
+//! longer. The count begins where the event log left it, so that a restart opens no gate.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::base::clock::UnixNanos;
+use crate::decode::Decoded;
+use crate::event::Event;
+use crate::event::house::PinVerdict;
+use crate::reactor::pin::{PinGate, PinHash, try_pin};
+use crate::read_model::alarm::wrong_pins;
+use crate::storage::{Session, StorageError};
+
+/// Looks at PINs, one at a time.
+#[derive(Debug, Default)]
+pub struct PinDesk {
+    hash: Option<PinHash>,
+    gate: Mutex<PinGate>,
+}
+
+impl PinDesk {
+    /// A desk that knows the right PIN's hash, if there is one, and how many wrong ones came before.
+    pub fn new(hash: Option<PinHash>, session: &mut dyn Session) -> Result<Self, StorageError> {
+        let (failures, last_at) = wrong_pins(session, i64::MAX)?;
+        let failures = u32::try_from(failures).unwrap_or(u32::MAX);
+        Ok(Self {
+            hash,
+            gate: Mutex::new(PinGate::restored(failures, last_at)),
+        })
+    }
+
+    /// Whether there is a PIN at all.
+    pub const fn has_pin(&self) -> bool {
+        self.hash.is_some()
+    }
+
+    /// What a PIN is worth. Takes a good part of a second where one is given and a hash is there.
+    pub fn verdict(&self, given: Option<&str>, now: UnixNanos) -> PinVerdict {
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        try_pin(self.hash.as_ref(), &mut gate, given, now).verdict
+    }
+
+    /// Looks at the PIN that came with a message, if it is a request, and wipes it.
+    pub fn judge(&self, decoded: &mut Decoded, now: UnixNanos) {
+        let pin = decoded.pin.take();
+        for event in &mut decoded.events {
+            if let Event::ArmRequested(request) = &mut event.event {
+                request.pin = Some(self.verdict(pin.as_deref().map(String::as_str), now));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
