@@ -85,7 +85,6 @@ impl ArmOrder {
         };
         NewEvent::own(now, "arm/system", request).from_source("cli/arm")
     }
->>>>>>> main
 }
 
 /// Kinds of events that a person's decision makes; a client cannot store any others.
