@@ -149,11 +149,11 @@ impl Outbound {
 fn publish(outlet: &Outlet, topic: &str, payload: Vec<u8>) -> Outcome {
     match outlet.publish_and_wait(topic, payload, false, post::TIMEOUT) {
         Ok(_) => Outcome::Sent,
-        Err(
-            error @ DeliveryError::Refused(Refusal::TooLarge { .. } | Refusal::Topic(_)),
-        ) => Outcome::Refused {
-            reason: error.to_string(),
-        },
+        Err(error @ DeliveryError::Refused(Refusal::TooLarge { .. } | Refusal::Topic(_))) => {
+            Outcome::Refused {
+                reason: error.to_string(),
+            }
+        }
         Err(error) => Outcome::Retry {
             reason: error.to_string(),
             after: None,

@@ -33,7 +33,10 @@ pub(super) fn directory(alerts: &Alerts) -> Directory {
 }
 
 fn ways(recipient: &Recipient) -> Ways {
-    let ntfy = recipient.ntfy_url.as_ref().zip(recipient.ntfy_topic.as_ref());
+    let ntfy = recipient
+        .ntfy_url
+        .as_ref()
+        .zip(recipient.ntfy_topic.as_ref());
     let webhook = recipient
         .webhook_url
         .as_ref()
@@ -63,8 +66,8 @@ fn secret(path: &Path) -> Way<Secret> {
             path.display()
         ));
     }
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| format!("{} is not UTF-8 text", path.display()))?;
+    let text =
+        std::str::from_utf8(&bytes).map_err(|_| format!("{} is not UTF-8 text", path.display()))?;
     let line = text.strip_suffix('\n').unwrap_or(text);
     Ok(Secret::new(
         line.strip_suffix('\r').unwrap_or(line).to_owned(),

@@ -34,10 +34,7 @@ pub(super) fn decide(context: &Context<'_>, events: Vec<NewEvent>) -> Result<(),
 }
 
 /// Changes a table that is no projection; the number of the row that it was about, if there is one.
-pub(super) fn change(
-    context: &Context<'_>,
-    change: StateChange,
-) -> Result<Option<i64>, CliError> {
+pub(super) fn change(context: &Context<'_>, change: StateChange) -> Result<Option<i64>, CliError> {
     let mut more = |out: &mut dyn std::io::Write| {
         serde_json::to_writer(&mut *out, &change)?;
         out.write_all(b"\n")

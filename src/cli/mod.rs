@@ -15,6 +15,7 @@ pub mod when;
 mod channels;
 mod setup;
 
+pub mod alerts;
 pub mod check;
 pub mod completions;
 pub mod config;
@@ -27,6 +28,7 @@ pub mod query;
 pub mod rebuild;
 pub mod recordings;
 pub mod replay;
+pub mod rules;
 pub mod run;
 pub mod sql;
 pub mod status;
@@ -61,6 +63,9 @@ Examples:
   nightjar replay night.jsonl              feed a fixture stream
   nightjar publish TOPIC PAYLOAD           one message
   nightjar recordings list                 what was recorded, and whether it is sealed
+  nightjar alerts list                     who was told of what
+  nightjar alerts test --recipient ada     can ada be reached?
+  nightjar rules list                      what the house does by itself
   nightjar vault unseal clip.vge           open a recording
   nightjar config show --origin            what is set, and where
   nightjar completions bash                for the shell";
@@ -126,6 +131,10 @@ pub enum Verb {
     Publish(publish::Args),
     /// List, show, play, keep and delete recordings
     Recordings(recordings::Args),
+    /// Who was told of what, and whether they can be reached
+    Alerts(alerts::Args),
+    /// What the house does when several things hold, and why or why not
+    Rules(rules::Args),
     /// Keys, and single files sealed and unsealed by hand
     Vault(vault::Args),
     /// What is configured, and where it comes from
@@ -246,6 +255,8 @@ fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> {
         Verb::Replay(args) => replay::run(args, context),
         Verb::Publish(args) => publish::run(args, context),
         Verb::Recordings(args) => recordings::run(args, context),
+        Verb::Alerts(args) => alerts::run(args, context),
+        Verb::Rules(args) => rules::run(args, context),
         Verb::Vault(args) => vault::run(args, context),
         Verb::Config(args) => config::run(args, context),
         Verb::Completions(args) => completions::run(args, context),

@@ -108,7 +108,9 @@ impl Courier {
     ) -> Outcome {
         let who = &target.recipient;
         let Some(ways) = self.directory.recipients.get(who) else {
-            return refused(format!("{who} is no recipient of the configuration any more"));
+            return refused(format!(
+                "{who} is no recipient of the configuration any more"
+            ));
         };
         let not_configured = || {
             let channel = target.channel.name();

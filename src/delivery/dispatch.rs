@@ -262,7 +262,9 @@ impl Dispatcher {
             Outcome::Refused { reason } => (None, Some(reason.as_str())),
             Outcome::Gone => (
                 None,
-                Some("the push service says that this browser is gone; its subscription is removed"),
+                Some(
+                    "the push service says that this browser is gone; its subscription is removed",
+                ),
             ),
         };
         let status = match outcome {

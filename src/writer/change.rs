@@ -94,7 +94,14 @@ impl StateChange {
                      ON CONFLICT (endpoint) DO UPDATE SET recipient = excluded.recipient, \
                      p256dh = excluded.p256dh, auth = excluded.auth, \
                      user_agent = excluded.user_agent",
-                    values![recipient, endpoint, p256dh, auth, user_agent.as_deref(), now],
+                    values![
+                        recipient,
+                        endpoint,
+                        p256dh,
+                        auth,
+                        user_agent.as_deref(),
+                        now
+                    ],
                 )?;
                 first(
                     &mut session,
@@ -121,10 +128,7 @@ impl StateChange {
     }
 }
 
-fn known(
-    session: &mut dyn crate::storage::Session,
-    id: i64,
-) -> Result<Option<i64>, StorageError> {
+fn known(session: &mut dyn crate::storage::Session, id: i64) -> Result<Option<i64>, StorageError> {
     first(
         session,
         "SELECT id FROM push_subscriptions WHERE id = ?1",

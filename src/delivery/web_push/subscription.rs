@@ -114,11 +114,7 @@ impl Subscription {
 
     /// Of its parts as they are stored.
     pub fn from_bytes(endpoint: &str, p256dh: &[u8], auth: &[u8]) -> Result<Self, BadSubscription> {
-        Self::new(
-            endpoint,
-            &BASE64URL.encode(p256dh),
-            &BASE64URL.encode(auth),
-        )
+        Self::new(endpoint, &BASE64URL.encode(p256dh), &BASE64URL.encode(auth))
     }
 
     /// The browser's key and the shared secret, for storing them.

@@ -46,7 +46,10 @@ fn a_reading_is_announced_under_its_kind() {
         linkquality: None,
         extra: Extra::new(),
     };
-    let told = event("nightjar/home", &envelope("sensor/porch", "sensor/porch", reading));
+    let told = event(
+        "nightjar/home",
+        &envelope("sensor/porch", "sensor/porch", reading),
+    );
     assert_eq!(told.topic, "nightjar/home/event/sensor.reported");
     assert!(!told.retain);
     assert_eq!(
@@ -128,7 +131,10 @@ fn pictures_and_unread_messages_stay_here() {
         }),
         message::Unmapped { payload }.into(),
     ] {
-        let told = fields(&event("nightjar/home", &envelope("message/x", "message/x", unread)));
+        let told = fields(&event(
+            "nightjar/home",
+            &envelope("message/x", "message/x", unread),
+        ));
         assert_eq!(told.get("data"), None);
         assert_eq!(told["truncated"], true);
     }
