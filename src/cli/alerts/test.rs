@@ -77,7 +77,14 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError
         let now = context.clock.now();
         let message = message(&config.site.name, &run, &target, now);
         let random = Zeroizing::new(ids::random());
-        let outcome = courier.send(&target, browser.as_ref(), &message, now, &random);
+        let outcome = if target.channel == Channel::WebPush && browser.is_none() {
+            let reason = "no browser is subscribed; see `nightjar alerts subscriptions --help`";
+            Outcome::Refused {
+                reason: reason.to_owned(),
+            }
+        } else {
+            courier.send(&target, browser.as_ref(), &message, now, &random)
+        };
         let latency = began.elapsed();
         let id = target.address;
         match (target.channel, &outcome) {
@@ -228,7 +235,7 @@ fn tell(args: &Args, tried: &[Tried], context: &mut Context<'_>) -> Result<(), C
     let mut grid = Grid::new(context.screen);
     for one in tried {
         let way = match (one.target.channel, one.target.address) {
-            (Channel::WebPush, 0) => "web-push, no browser".to_owned(),
+            (Channel::WebPush, 0) => spoken(Channel::WebPush),
             (Channel::WebPush, id) => format!("web-push, subscription {id}"),
             (channel, _) => spoken(channel),
         };
