@@ -5,8 +5,8 @@
 //! writer thread, recordings watcher, what leaves the box, one task per topic family, control socket.
 
 pub mod outbound;
+mod status;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -22,8 +22,7 @@ use crate::base::clock::{Clock, UnixNanos};
 use crate::base::lock::{FolderLock, LockError};
 use crate::base::reserve;
 use crate::base::shutdown::Shutdown;
-use crate::base::status_file::StatusFile;
-use crate::base::telemetry::{Snapshot, Telemetry};
+use crate::base::telemetry::Telemetry;
 use crate::broker;
 use crate::decode::Rules;
 use crate::decode::topic::{Family, TopicFilter};
@@ -40,6 +39,8 @@ use crate::storage::sqlite::{Database, Durability};
 use crate::writer::sabotage::Sabotage;
 use crate::writer::{self, Handle, Reactions, Writer, WriterError, rebuild};
 use outbound::Outbound;
+use status::State;
+pub use status::Status;
 
 /// Name of the main database in the data folder.
 pub const DATABASE: &str = "nightjar.db";
@@ -101,42 +102,6 @@ pub enum StartError {
     Thread(#[from] std::io::Error),
 }
 
-/// What the daemon tells of itself.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub struct Status {
-    /// Process id.
-    pub pid: u32,
-    /// Program version.
-    pub version: String,
-    /// Since when, Unix nanoseconds.
-    pub started_at: UnixNanos,
-    /// Position of the last durable event.
-    pub head: i64,
-    /// Submissions that wait for the writer.
-    pub waiting: usize,
-    /// Each topic family's connection.
-    pub families: BTreeMap<String, Health>,
-    /// The publishing connection.
-    #[serde(default)]
-    pub publisher: Health,
-    /// Host of the broker, or path of its socket.
-    pub broker_host: String,
-    /// Port of the broker; 0 for a socket.
-    pub broker_port: u16,
-    /// Whether recordings are watched.
-    pub watches_recordings: bool,
-    /// The recordings watcher's trouble, if any.
-    pub recordings_trouble: Option<String>,
-    /// What somebody should know of the recordings.
-    #[serde(default)]
-    pub recordings_warning: Option<String>,
-    /// How full their disk is, in a line for people.
-    #[serde(default)]
-    pub recordings_disk: Option<String>,
-    /// Counters since the start.
-    pub counters: Snapshot,
-}
-
 /// The daemon, running.
 #[derive(Debug)]
 pub struct Running {
@@ -168,101 +133,6 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
         })
-    }
-}
-
-#[derive(Debug)]
-struct State {
-    started_at: UnixNanos,
-    telemetry: Arc<Telemetry>,
-    writer: Handle,
-    families: Vec<(Family, Arc<Mutex<Health>>)>,
-    publisher: Arc<Mutex<Health>>,
-    alerts_warning: Option<String>,
-    recordings: Option<Arc<Mutex<recordings::Health>>>,
-    broker: Broker,
-    rules: Arc<Rules>,
-    filters: Vec<TopicFilter>,
-}
-
-impl State {
-    fn status_file(&self, now: UnixNanos) -> StatusFile {
-        let status = self.status();
-        let mut trouble = BTreeMap::new();
-        for (family, health) in &status.families {
-            trouble.extend(
-                health
-                    .trouble
-                    .clone()
-                    .map(|reason| (family.clone(), reason)),
-            );
-        }
-        trouble.extend(
-            status
-                .recordings_trouble
-                .map(|reason| ("recordings".to_owned(), reason)),
-        );
-        trouble.extend(
-            status
-                .publisher
-                .trouble
-                .map(|reason| ("publisher".to_owned(), reason)),
-        );
-        let recordings = status
-            .recordings_warning
-            .map(|text| ("recordings".to_owned(), text));
-        let alerts = self.alerts_warning.clone();
-        StatusFile {
-            updated_at: Some(now),
-            connected: status
-                .families
-                .iter()
-                .map(|(family, health)| (family.clone(), health.connected))
-                .collect(),
-            trouble,
-            warnings: recordings
-                .into_iter()
-                .chain(alerts.map(|text| ("alerts".to_owned(), text)))
-                .collect(),
-            recordings_disk: status.recordings_disk,
-            counters: status.counters,
-        }
-    }
-
-    fn status(&self) -> Status {
-        let locked = |health: &Mutex<Health>| {
-            health
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone()
-        };
-        let watching = self.recordings.as_ref().map(|health| {
-            health
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone()
-        });
-        let watching = watching.unwrap_or_default();
-        Status {
-            pid: std::process::id(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            started_at: self.started_at,
-            head: self.writer.head(),
-            waiting: self.writer.waiting(),
-            families: self
-                .families
-                .iter()
-                .map(|(family, health)| (family.name().to_owned(), locked(health)))
-                .collect(),
-            publisher: locked(&self.publisher),
-            broker_host: self.broker.host.clone(),
-            broker_port: self.broker.port,
-            watches_recordings: self.recordings.is_some(),
-            recordings_trouble: watching.trouble.clone(),
-            recordings_warning: watching.warning.clone(),
-            recordings_disk: watching.disk_line(),
-            counters: self.telemetry.snapshot(),
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod architecture;
 mod bench_box;
+mod outbound;
 mod parking;
 mod projections;
 mod properties;
