@@ -25,13 +25,14 @@ use crate::base::shutdown::Shutdown;
 use crate::base::telemetry::Telemetry;
 use crate::broker;
 use crate::decode::Rules;
-use crate::decode::topic::{Family, TopicFilter};
+use crate::decode::topic::Family;
 use crate::event::NewEvent;
 use crate::event::system::{Started as SystemStarted, Stopped};
 use crate::ingest::control::{self, ControlError};
-use crate::ingest::mqtt::{self, Broker, Health, RumqttLink, Subscriber, Subscription};
+use crate::ingest::mqtt::{self, Broker, RumqttLink, Subscriber, Subscription};
 use crate::ingest::pin_desk::PinDesk;
 use crate::ingest::recordings;
+use crate::ingest::registry;
 use crate::ingest::replay::Direct;
 use crate::reactor::pin::PinHash;
 use crate::read_model;
@@ -74,6 +75,8 @@ pub struct Plan {
     pub pin: Option<PinHash>,
     /// What the house does by itself.
     pub reactions: crate::reactor::Settings,
+    /// What the configuration says of devices and moments.
+    pub registry: registry::Registry,
     /// The recordings watcher, unless it is switched off.
     pub recordings: Option<recordings::Options>,
     /// What leaves the box.
@@ -177,6 +180,7 @@ pub fn start(
         SystemStarted::of_this_process(),
     )];
     first.extend(writer::left_out(started.refused, started_at));
+    first.extend(registered(&plan.folder, &plan.registry, started_at)?);
     writer.store(first)?;
 
     let mut threads = Vec::new();
@@ -293,6 +297,16 @@ pub fn start(
 fn pin_desk(folder: &Path, pin: Option<PinHash>) -> Result<Arc<PinDesk>, WriterError> {
     let mut database = Database::open_reader(&folder.join(DATABASE))?;
     Ok(Arc::new(PinDesk::new(pin, &mut database.snapshot()?)?))
+}
+
+/// What of the configuration is news to the tables.
+fn registered(
+    folder: &Path,
+    registry: &registry::Registry,
+    now: UnixNanos,
+) -> Result<Vec<NewEvent>, WriterError> {
+    let mut database = Database::open_reader(&folder.join(DATABASE))?;
+    Ok(registry.news(&mut database.snapshot()?, now)?)
 }
 
 fn known_session(known: &[(String, Uuid, String)], family: Family) -> Option<(Uuid, String)> {

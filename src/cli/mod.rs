@@ -15,14 +15,19 @@ pub mod when;
 mod channels;
 mod setup;
 
+pub mod alarm;
 pub mod alerts;
+pub mod cameras;
 pub mod check;
 pub mod completions;
 pub mod config;
 pub mod dead_letters;
 mod decide;
+pub mod events;
 pub mod init;
 mod opening;
+mod paging;
+pub mod pets;
 pub mod publish;
 pub mod query;
 pub mod rebuild;
@@ -30,11 +35,15 @@ pub mod recordings;
 pub mod replay;
 pub mod rules;
 pub mod run;
+pub mod sensors;
 pub mod sql;
 pub mod status;
 pub mod tail;
+pub mod timelapse;
 pub mod up;
+pub mod ups;
 pub mod vault;
+pub mod wildlife;
 
 use std::io::{IsTerminal as _, Read, Write};
 use std::path::PathBuf;
@@ -53,6 +62,8 @@ Examples:
   nightjar status                          is all well?
   nightjar tail -f                         watch the house live
   nightjar query events --since today      what happened today
+  nightjar events list --unacknowledged    what nobody has looked at yet
+  nightjar sensors                         which sensors there are, and which are silent
   nightjar query                           everything that can be queried
   nightjar sql \"SELECT * FROM pets\"        any question, read-only
   nightjar check                           is the database whole?
@@ -66,7 +77,10 @@ Examples:
   nightjar alerts list                     who was told of what
   nightjar alerts test --recipient ada     can ada be reached?
   nightjar rules list                      what the house does by itself
+  nightjar arm away                        and disarm; `nightjar alarm` says what it does
   nightjar vault unseal clip.vge           open a recording
+  nightjar pets list                       where the pets are
+  nightjar wildlife species                which wild animals ever came
   nightjar config show --origin            what is set, and where
   nightjar completions bash                for the shell";
 
@@ -135,8 +149,28 @@ pub enum Verb {
     Alerts(alerts::Args),
     /// What the house does when several things hold, and why or why not
     Rules(rules::Args),
+    /// Arm the alarm
+    Arm(alarm::ArmArgs),
+    /// Disarm the alarm
+    Disarm(alarm::DisarmArgs),
+    /// What the alarm does, and what it did
+    Alarm(alarm::Args),
+    /// Moments at the house: list, acknowledge, and by which rules they are made
+    Events(events::Args),
+    /// Cameras, and whether they live
+    Cameras(cameras::Args),
+    /// Sensors, what they say, and whether they live
+    Sensors(sensors::Args),
+    /// The power: now, and what became of it
+    Ups(ups::Args),
+    /// When time-lapse films are made
+    Timelapse(timelapse::Args),
     /// Keys, and single files sealed and unsealed by hand
     Vault(vault::Args),
+    /// The pets of the house: where they were seen, what should be told about them
+    Pets(pets::Args),
+    /// Wild animals: who came, how often, and when
+    Wildlife(wildlife::Args),
     /// What is configured, and where it comes from
     Config(config::Args),
     /// Print what a shell needs to complete the command line
@@ -257,7 +291,17 @@ fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> {
         Verb::Recordings(args) => recordings::run(args, context),
         Verb::Alerts(args) => alerts::run(args, context),
         Verb::Rules(args) => rules::run(args, context),
+        Verb::Arm(args) => alarm::arm(args, context),
+        Verb::Disarm(args) => alarm::disarm(args, context),
+        Verb::Alarm(args) => alarm::run(args, context),
+        Verb::Events(args) => events::run(args, context),
+        Verb::Cameras(args) => cameras::run(args, context),
+        Verb::Sensors(args) => sensors::run(args, context),
+        Verb::Ups(args) => ups::run(args, context),
+        Verb::Timelapse(args) => timelapse::run(args, context),
         Verb::Vault(args) => vault::run(args, context),
+        Verb::Pets(args) => pets::run(args, context),
+        Verb::Wildlife(args) => wildlife::run(args, context),
         Verb::Config(args) => config::run(args, context),
         Verb::Completions(args) => completions::run(args, context),
     }

@@ -20,6 +20,15 @@ Examples:
 pub struct Args {
     /// What to ask for; without it, every name is listed
     name: Option<String>,
+    #[command(flatten)]
+    page: Page,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+/// Which rows of a view.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Page {
     /// From this time on: -2h, today, 2026-11-20, "2026-11-20 03:12", RFC 3339, @epoch
     #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     since: Option<String>,
@@ -30,8 +39,6 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 100,
           value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
-    #[command(flatten)]
-    format: FormatArgs,
 }
 
 /// Runs it.
@@ -44,14 +51,36 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
         let text = format!("there is nothing called {name:?}{hint}\n`nightjar query` lists all.");
         CliError::new(Exit::Usage, text)
     })?;
-    let window = window(args, context)?;
+    write(view, &args.page, args.format, context)
+}
+
+/// Shows a page of the view with this name, for a verb of its own.
+pub(super) fn show(
+    name: &str,
+    page: &Page,
+    format: FormatArgs,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    let view = views()
+        .find(|view| view.name == name)
+        .ok_or_else(|| CliError::new(Exit::Bug, format!("there is no view {name}")))?;
+    write(view, page, format, context)
+}
+
+fn write(
+    view: &View,
+    page: &Page,
+    format: FormatArgs,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    let window = window(page, context)?;
     let mut database = folder::open_reader(&context.folder)?;
     let mut rows = view.rows(&mut database.snapshot()?, window)?;
     // One row more was asked for, to know whether there are more.
-    let more = rows.len() > args.limit as usize;
-    rows.truncate(args.limit as usize);
+    let more = rows.len() > page.limit as usize;
+    rows.truncate(page.limit as usize);
     let headings = view.columns.iter().map(Heading::from).collect();
-    let mut writer = RowWriter::begin(context.out, args.format.format(), headings)?;
+    let mut writer = RowWriter::begin(context.out, format.format(), headings)?;
     for row in rows {
         writer.row(context.out, row)?;
     }
@@ -60,19 +89,19 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
         context.out.flush()?;
         context.note(&format!(
             "these are the newest {} rows; --limit shows more",
-            args.limit
+            page.limit
         ));
     }
     Ok(())
 }
 
-fn window(args: &Args, context: &Context<'_>) -> Result<Window, CliError> {
+fn window(page: &Page, context: &Context<'_>) -> Result<Window, CliError> {
     let moment = |option, text: &Option<String>, otherwise| match text {
         Some(text) => context.moment(option, text),
         None => Ok(otherwise),
     };
-    let since = moment("--since", &args.since, i64::MIN)?;
-    let until = moment("--until", &args.until, i64::MAX)?;
+    let since = moment("--since", &page.since, i64::MIN)?;
+    let until = moment("--until", &page.until, i64::MAX)?;
     if since >= until {
         let text = "--until is not after --since: no row can lie between them";
         return Err(CliError::new(Exit::Usage, text));
@@ -80,7 +109,7 @@ fn window(args: &Args, context: &Context<'_>) -> Result<Window, CliError> {
     Ok(Window {
         since,
         until,
-        limit: i64::from(args.limit) + 1,
+        limit: i64::from(page.limit) + 1,
     })
 }
 

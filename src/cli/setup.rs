@@ -161,6 +161,7 @@ pub(super) fn plan(config: &Config, folder: &Path) -> Result<Plan, CliError> {
         cache_kib: storage(config).1,
         pin: config.alarm.pin(),
         reactions: config.reactions(),
+        registry: config.registry(),
         recordings: recordings(config, folder)?,
         outbound: outbound(config),
         sabotage: sabotage()?,
@@ -217,7 +218,7 @@ pub(super) fn rules(config: &Config) -> Result<Rules, CliError> {
             own.push(filter(topic)?);
         }
     }
-    Ok(Rules::new(prefix, own))
+    Ok(Rules::new(prefix, own).with_threats(config.wildlife.threats()))
 }
 
 /// The broker of this configuration.

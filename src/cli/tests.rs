@@ -325,8 +325,11 @@ fn sealed() -> NewEvent {
     )
 }
 
+mod alarm;
 mod alerts;
+mod animals;
 mod checks;
 mod keys;
 mod reading;
+mod registry;
 mod vault;

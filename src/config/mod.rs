@@ -17,6 +17,7 @@ mod files;
 mod load;
 mod origin;
 mod reactions;
+mod registry;
 mod render;
 mod retention;
 mod rules;
@@ -29,6 +30,7 @@ mod time_zone;
 mod tree;
 pub mod units;
 mod validate;
+mod wildlife;
 
 pub use crate::base::secret::{REDACTED, Secret};
 pub use alarm::{Alarm, EntryDelay, ExitDelay};
@@ -36,6 +38,7 @@ pub use alerts::{Age, Alerts, Profile, Recipient};
 pub use clip_names::{PathPattern, PatternError};
 pub use load::{Loaded, Override, SYSTEM_DIR, Sources, load};
 pub use origin::{ConfigError, Origin, Problem};
+pub use registry::{Camera, Classification, Liveness, Sensor, Severity, SilentAfter};
 pub use render::{InitOptions, init_toml, render};
 pub use retention::{DiskLimits, Policy, Retention};
 pub use rules::Rule;
@@ -44,3 +47,4 @@ pub use sections::{
     Config, Durability, Filters, Log, LogFormat, LogLevel, Mqtt, Recordings, Site, Storage, Vault,
 };
 pub use time_zone::{UnknownZone, Zone};
+pub use wildlife::Wildlife;

@@ -13,6 +13,7 @@ impl Config {
             alarm: self.alarm.settings(),
             rules: rules::settings(&self.rule),
             alerts: self.alerts.settings(),
+            liveness: self.liveness.settings(),
         }
     }
 }

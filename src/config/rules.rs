@@ -19,14 +19,14 @@ use crate::reactor::rules::{self, Condition, Logic};
 pub struct Rule {
     /// Its id, unique.
     pub id: String,
-    /// When it fires: {type = "arm_state", state = "ARMED_AWAY"}, {type = "sensor_event", sensor,
-    /// event}, {type = "camera_motion", camera}, {type = "time_window", window = "23:00-06:00"}.
+    /// When it fires: `{type = "arm_state", state = "ARMED_AWAY"}`, `{type = "sensor_event", sensor,
+    /// event}`, `{type = "camera_motion", camera}`, `{type = "time_window", window = "23:00-06:00"}`.
     #[schemars(with = "Vec<serde_json::Value>")]
     pub conditions: Vec<Condition>,
     /// "AND": all of them, "OR": one.
     pub logic: Logic,
-    /// What it does: "`alert_all`", "`push_and_record`", "`record_all_cameras`", or {type = "publish",
-    /// topic, payload}.
+    /// What it does: `"alert_all"`, `"push_and_record"`, `"record_all_cameras"`, or `{type = "publish",
+    /// topic, payload}`.
     #[serde(deserialize_with = "actions")]
     #[schemars(with = "Vec<serde_json::Value>")]
     pub actions: Vec<Action>,
@@ -104,7 +104,7 @@ fn is_heard(topic: &str, mqtt: &Mqtt) -> bool {
 }
 
 /// What is wrong with single values.
-pub(super) fn values(rules: &[Rule], mqtt: &Mqtt, complaints: &mut Vec<Complaint>) {
+pub(super) fn values(rules: &[Rule], complaints: &mut Vec<Complaint>) {
     let key = "rule";
     let mut complain = |message: String| complaints.push((key, message));
     if rules.len() > RULES_MAX {
@@ -136,18 +136,32 @@ pub(super) fn values(rules: &[Rule], mqtt: &Mqtt, complaints: &mut Vec<Complaint
             if let Err(error) = topic.parse::<Topic>() {
                 complain(format!("number {number}: topic {topic:?}: {error}"));
             }
-            if topic.starts_with(&format!("{}/", mqtt.publish_prefix)) {
-                complain(format!(
-                    "number {number}: topic {topic:?} lies below `mqtt.publish_prefix`, where \
-                     Nightjar's own messages are"
-                ));
-            }
-            if is_heard(topic, mqtt) {
-                complain(format!(
-                    "number {number}: topic {topic:?} lies below `mqtt.prefix` or fits \
-                     `mqtt.filters`, where Nightjar listens: it would hear itself"
-                ));
-            }
         }
     }
+}
+
+/// What the rules say that the broker's section does not allow.
+pub(super) fn conflicts(rules: &[Rule], mqtt: &Mqtt) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    for (index, rule) in rules.iter().enumerate() {
+        for action in &rule.actions {
+            let Action::Publish { topic, .. } = action else {
+                continue;
+            };
+            let wrong = if topic.starts_with(&format!("{}/", mqtt.publish_prefix)) {
+                "lies below `mqtt.publish_prefix`, where Nightjar's own messages are"
+            } else if is_heard(topic, mqtt) {
+                "lies below `mqtt.prefix` or fits `mqtt.filters`, where Nightjar listens: it would \
+                 hear itself"
+            } else {
+                continue;
+            };
+            let number = index + 1;
+            complaints.push((
+                "rule",
+                format!("`rule` number {number}: topic {topic:?} {wrong}"),
+            ));
+        }
+    }
+    complaints
 }

@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::alarm::Alarm;
 use super::alerts::Alerts;
 use super::clip_names::PathPattern;
+use super::registry::{Camera, Classification, Liveness, Sensor};
 use super::retention::Retention;
 use super::rules::Rule;
 use super::time_zone::Zone;
 use super::units::{Duration, Size};
+use super::wildlife::Wildlife;
 use crate::base::clock::UnixNanos;
 use crate::base::secret::Secret;
 use crate::storage::sqlite;
@@ -42,6 +44,16 @@ pub struct Config {
     pub rule: Vec<Rule>,
     /// Who is told of what.
     pub alerts: Alerts,
+    /// The cameras of the house; what their messages say never overwrites what stands here.
+    pub camera: Vec<Camera>,
+    /// The sensors of the house; what their messages say never overwrites what stands here.
+    pub sensor: Vec<Sensor>,
+    /// What moments are called.
+    pub classification: Classification,
+    /// When a device counts as silent.
+    pub liveness: Liveness,
+    /// Which wild animals matter.
+    pub wildlife: Wildlife,
     /// What the program tells about itself.
     pub log: Log,
 }

@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 
 use super::sections::{Config, Filters, Mqtt, Recordings};
 use super::units::{Duration, Size};
-use super::{alarm, alerts, retention, rules};
+use super::wildlife;
+use super::{alarm, alerts, registry, retention, rules};
 use crate::base::secret::Secret;
 
 /// A key and what is wrong with it.
@@ -65,14 +66,19 @@ pub(super) fn values(config: &Config) -> Vec<Complaint> {
     recordings(&config.recordings, &mut complaints);
     retention::values(&config.retention, &mut complaints);
     alarm::values(&config.alarm, &mut complaints);
-    rules::values(&config.rule, &config.mqtt, &mut complaints);
+    rules::values(&config.rule, &mut complaints);
     alerts::values(&config.alerts, &mut complaints);
+    registry::values(config, &mut complaints);
+    wildlife::values(&config.wildlife, &mut complaints);
     complaints
 }
 
 /// What is wrong with keys together.
 pub(super) fn conflicts(config: &Config) -> Vec<Complaint> {
     let mut conflicts = retention::conflicts(&config.retention);
+    conflicts.extend(rules::conflicts(&config.rule, &config.mqtt));
+    conflicts.extend(alerts::conflicts(&config.alerts));
+    conflicts.extend(wildlife::conflicts(&config.wildlife));
     let mqtt = &config.mqtt;
     if mqtt.max_packet > mqtt.receive_hard_cap {
         conflicts.push((

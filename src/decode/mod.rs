@@ -26,8 +26,14 @@ use zeroize::Zeroizing;
 pub use json::MAX_PARSED_BYTES;
 pub use redact::MASK;
 
+/// A text that was written beside the bus, such as an address, without name, password and token.
+pub fn redacted(text: &str) -> String {
+    redact::text(text).0.into_owned()
+}
+
 use crate::base::clock::UnixNanos;
 use crate::base::ids::message_hash;
+use crate::event::animal::Threats;
 use crate::event::message::{Undecodable, Unmapped};
 use crate::event::{Event, Flags, NewEvent, PublisherId};
 use fields::Moment;
@@ -56,13 +62,25 @@ pub struct Inbound {
 pub struct Rules {
     prefix: Topic,
     own: Vec<TopicFilter>,
+    threats: Threats,
 }
 
 impl Rules {
     /// The native topics below `prefix`; what matches `own` is ours and never read back: the topics
     /// that this box publishes, such as `nightjar/<site>/#`.
     pub fn new(prefix: Topic, own: Vec<TopicFilter>) -> Self {
-        Self { prefix, own }
+        Self {
+            prefix,
+            own,
+            threats: Threats::default(),
+        }
+    }
+
+    /// The same with another threat per species, for messages about wild animals that tell none.
+    #[must_use]
+    pub fn with_threats(mut self, threats: Threats) -> Self {
+        self.threats = threats;
+        self
     }
 
     fn is_own(&self, topic: &str) -> bool {
@@ -129,7 +147,7 @@ pub fn decode(inbound: &Inbound, rules: &Rules) -> Decoded {
     }
     let mut found = Findings::default();
     let outcome = match rules.below_prefix(topic) {
-        Some(below) => native::decode(below, inbound, &mut found),
+        Some(below) => native::decode(below, inbound, &rules.threats, &mut found),
         None => Ok(None),
     };
     let (draft, hash) = match outcome {

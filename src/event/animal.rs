@@ -44,6 +44,13 @@ pub enum Location {
 }
 
 impl Location {
+    /// The place with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Exterior, Self::Interior, Self::Transition]
+            .into_iter()
+            .find(|place| place.name() == name)
+    }
+
     /// As stored and sent.
     pub const fn name(self) -> &'static str {
         match self {
@@ -87,13 +94,36 @@ impl Threat {
             Self::Passive => "PASSIVE",
         }
     }
+}
 
-    /// The threat of a species (lower case) when its message tells none.
-    pub fn of_species(species: &str) -> Self {
-        match species {
-            "bear" | "wolf" | "cougar" | "coyote" => Self::Predator,
-            "raccoon" | "skunk" | "rat" | "fox" => Self::Nuisance,
-            _ => Self::Passive,
+/// The threat of each species, for messages that tell none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Threats {
+    /// Dangerous ones, lower case.
+    pub predators: Vec<String>,
+    /// Those that raid bins and coops, lower case.
+    pub nuisances: Vec<String>,
+}
+
+impl Default for Threats {
+    fn default() -> Self {
+        Self {
+            predators: ["bear", "wolf", "cougar", "coyote"].map(Into::into).into(),
+            nuisances: ["raccoon", "skunk", "rat", "fox"].map(Into::into).into(),
+        }
+    }
+}
+
+impl Threats {
+    /// The threat of a species (lower case); one that stands in neither list is only nice to see.
+    pub fn of(&self, species: &str) -> Threat {
+        let is_in = |list: &[String]| list.iter().any(|known| known == species);
+        if is_in(&self.predators) {
+            Threat::Predator
+        } else if is_in(&self.nuisances) {
+            Threat::Nuisance
+        } else {
+            Threat::Passive
         }
     }
 }

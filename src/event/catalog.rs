@@ -10,7 +10,10 @@
 
 use thiserror::Error;
 
-use super::{alarm, animal, camera, house, message, recording, sensor, system, upcast, vault};
+use super::{
+    alarm, animal, camera, house, liveness, message, pet, recording, registry, sensor, system,
+    timelapse, upcast, vault,
+};
 
 /// Nesting allowed in a stored body: deeper ones are refused, not followed.
 const MAX_NESTING: usize = 160;
@@ -199,6 +202,48 @@ catalog! {
     AlertSuppressed = "alert.suppressed" v 1 (alarm::AlertSuppressed);
     /// Somebody was told, or could not be; the text says what went wrong.
     AlertAttempted = "alert.attempted" v 1 (alarm::AlertAttempted);
+    // Registries, liveness, acknowledgements, time-lapses.
+    /// The configuration says something new of a camera.
+    CameraRegistered = "camera.registered" v 1 (registry::CameraRegistered);
+    /// The configuration says something new of a sensor.
+    SensorRegistered = "sensor.registered" v 1 (registry::SensorRegistered);
+    /// The configuration has other rules of classification.
+    ClassificationConfigured = "classification.configured" v 1 (registry::ClassificationConfigured);
+    /// A sensor said nothing for longer than it may.
+    SensorWentSilent = "sensor.went_silent" v 1 (liveness::SensorWentSilent);
+    /// A silent sensor was heard again.
+    SensorReturned = "sensor.returned" v 1 (liveness::SensorReturned);
+    /// A camera said nothing for longer than it may.
+    CameraWentSilent = "camera.went_silent" v 1 (liveness::CameraWentSilent);
+    /// A silent camera was heard again.
+    CameraReturned = "camera.returned" v 1 (liveness::CameraReturned);
+    /// Somebody has seen a moment, or takes that back.
+    EventAcknowledged = "event.acknowledged" v 1 (liveness::EventAcknowledged);
+    /// Time-lapse films are to be made day after day.
+    TimelapseScheduled = "timelapse.scheduled" v 1 (timelapse::TimelapseScheduled);
+    /// They are not to be made any more.
+    TimelapseUnscheduled = "timelapse.unscheduled" v 1 (timelapse::TimelapseUnscheduled);
+    /// A film of one day is to be made now.
+    TimelapseRequested = "timelapse.requested" v 1 (timelapse::TimelapseRequested);
+    // Pets, as people keep them.
+    /// A pet is registered, or what is known of it changed.
+    PetRegistered = "pet.registered" v 1 (pet::Registered);
+    /// A pet is registered no more.
+    PetRemoved = "pet.removed" v 1 (pet::Removed);
+    /// A person says which animal a sighting shows.
+    SightingLabelled = "sighting.labelled" v 1 (pet::SightingLabelled);
+    /// A person takes a label back.
+    SightingUnlabelled = "sighting.unlabelled" v 1 (pet::SightingUnlabelled);
+    /// A picture is to teach the recogniser a pet.
+    PetImageStaged = "pet.image_staged" v 1 (pet::ImageStaged);
+    /// The recogniser was trained with pictures.
+    PetImagesUsed = "pet.images_used" v 1 (pet::ImagesUsed);
+    /// A rule of a pet is made or replaced.
+    PetRuleSet = "pet.rule_set" v 1 (pet::RuleSet);
+    /// A rule of a pet is gone.
+    PetRuleRemoved = "pet.rule_removed" v 1 (pet::RuleRemoved);
+    /// A rule of a pet fired; the text says what people are told.
+    PetRuleFired = "pet.rule_fired" v 1 (pet::RuleFired);
 }
 
 impl Kind {

@@ -9,12 +9,16 @@ pub mod camera;
 pub mod catalog;
 pub mod envelope;
 pub mod house;
+pub mod liveness;
 pub mod message;
+pub mod pet;
 pub mod reading;
 pub mod recording;
+pub mod registry;
 pub mod sensor;
 pub mod sentence;
 pub mod system;
+pub mod timelapse;
 pub mod upcast;
 pub mod vault;
 

@@ -11,10 +11,19 @@ use crate::base::ids::hex;
 /// Longest excerpt of foreign text in a sentence, characters.
 const EXCERPT_CHARS: usize = 160;
 
+/// What people call a stream such as `camera/yard`, if they told.
+pub type Names<'n> = &'n dyn Fn(&str) -> Option<String>;
+
 /// The event as a sentence without a full stop.
-#[expect(clippy::too_many_lines, reason = "one short arm per kind of event")]
 pub fn sentence(envelope: &Envelope) -> String {
-    let subject = label(envelope.subject());
+    sentence_with(envelope, &|_| None)
+}
+
+/// The same with the names that people gave their devices.
+#[expect(clippy::too_many_lines, reason = "one short arm per kind of event")]
+pub fn sentence_with(envelope: &Envelope, names: Names<'_>) -> String {
+    let subject = names(&envelope.stream.text).unwrap_or_else(|| label(envelope.subject()));
+    let camera = |id: &str| names(&format!("camera/{id}")).unwrap_or_else(|| label(id));
     match &envelope.event {
         Event::SensorReported(reading) => sensor(&subject, reading),
         Event::CameraMotionStarted(motion) => match motion.detection {
@@ -32,7 +41,7 @@ pub fn sentence(envelope: &Envelope) -> String {
             )
         }
         Event::PetSighted(sighting) => {
-            let place = label(&sighting.camera);
+            let place = camera(&sighting.camera);
             match &sighting.pet_id {
                 Some(pet) => format!("{} seen at {place}", label(pet)),
                 None => format!("Unknown {} at {place}", sighting.species),
@@ -43,14 +52,14 @@ pub fn sentence(envelope: &Envelope) -> String {
             format!(
                 "{} at {}",
                 label(&sighting.species),
-                label(&sighting.camera)
+                camera(&sighting.camera)
             )
         }
         Event::PackageDetected(_) => format!("Parcel at {subject}"),
         Event::PackageCollected(_) => format!("Parcel at {subject} collected"),
         Event::FaceSeen(face) => match &face.profile_id {
-            Some(profile) => format!("Face of {} at {}", label(profile), label(&face.camera)),
-            None => format!("Unknown face at {}", label(&face.camera)),
+            Some(profile) => format!("Face of {} at {}", label(profile), camera(&face.camera)),
+            None => format!("Unknown face at {}", camera(&face.camera)),
         },
         Event::UpsStatusReported(ups) => {
             format!(
@@ -158,7 +167,98 @@ pub fn sentence(envelope: &Envelope) -> String {
         | Event::AlertRaised(_)
         | Event::AlertSuppressed(_)
         | Event::AlertAttempted(_) => about_alarm(envelope),
+        Event::CameraRegistered(_)
+        | Event::SensorRegistered(_)
+        | Event::ClassificationConfigured(_)
+        | Event::SensorWentSilent(_)
+        | Event::SensorReturned(_)
+        | Event::CameraWentSilent(_)
+        | Event::CameraReturned(_)
+        | Event::EventAcknowledged(_)
+        | Event::TimelapseScheduled(_)
+        | Event::TimelapseUnscheduled(_)
+        | Event::TimelapseRequested(_) => about_registry(envelope, &subject, &camera),
+        Event::PetRegistered(_)
+        | Event::PetRemoved(_)
+        | Event::SightingLabelled(_)
+        | Event::SightingUnlabelled(_)
+        | Event::PetImageStaged(_)
+        | Event::PetImagesUsed(_)
+        | Event::PetRuleSet(_)
+        | Event::PetRuleRemoved(_)
+        | Event::PetRuleFired(_) => about_pet(envelope),
     }
+}
+
+/// What is registered, silent, acknowledged or scheduled.
+fn about_registry(envelope: &Envelope, subject: &str, camera: &dyn Fn(&str) -> String) -> String {
+    let registered = |what: &str, name: &str, registered: bool| {
+        if registered {
+            format!(
+                "{what} {} registered as {}",
+                envelope.subject(),
+                excerpt(name)
+            )
+        } else {
+            format!("{what} {} registered no more", envelope.subject())
+        }
+    };
+    match &envelope.event {
+        Event::CameraRegistered(told) => registered("Camera", &told.name, told.registered),
+        Event::SensorRegistered(told) => registered("Sensor", &told.name, told.registered),
+        Event::ClassificationConfigured(told) => match told.rules.len() {
+            1 => "1 rule of classification configured".into(),
+            rules => format!("{rules} rules of classification configured"),
+        },
+        Event::SensorWentSilent(silence) => {
+            format!("Sensor {subject} is silent, {}", span(silence.allowed_s))
+        }
+        Event::CameraWentSilent(silence) => {
+            format!("Camera {subject} is silent, {}", span(silence.allowed_s))
+        }
+        Event::SensorReturned(_) => format!("Sensor {subject} is back"),
+        Event::CameraReturned(_) => format!("Camera {subject} is back"),
+        Event::EventAcknowledged(seen) if seen.acknowledged => {
+            format!(
+                "Event {} acknowledged by {}",
+                seen.position,
+                excerpt(&seen.by)
+            )
+        }
+        Event::EventAcknowledged(seen) => format!(
+            "Event {} not acknowledged any more, says {}",
+            seen.position,
+            excerpt(&seen.by)
+        ),
+        Event::TimelapseScheduled(plan) => format!(
+            "Time-lapse {} of {} scheduled for {}{}",
+            envelope.subject(),
+            camera(&plan.camera),
+            excerpt(&plan.generate_time),
+            if plan.enabled { "" } else { ", not in force" }
+        ),
+        Event::TimelapseUnscheduled(_) => {
+            format!("Time-lapse {} scheduled no more", envelope.subject())
+        }
+        Event::TimelapseRequested(wish) => {
+            format!(
+                "Time-lapse {} of {} is due",
+                envelope.subject(),
+                camera(&wish.camera)
+            )
+        }
+        _ => String::new(),
+    }
+}
+
+/// How long a silence is too long, in words.
+fn span(seconds: i64) -> String {
+    let (count, unit) = match seconds {
+        ..120 => (seconds, "s"),
+        120..7_200 => (seconds / 60, "min"),
+        _ => (seconds / 3_600, "h"),
+    };
+    format!("nothing heard for {count} {unit}")
 }
 
 /// What happened to a recording after it was sealed.
@@ -251,6 +351,44 @@ fn because(envelope: &Envelope) -> String {
 fn labels(names: &[impl AsRef<str>]) -> String {
     let labels: Vec<String> = names.iter().map(|name| label(name.as_ref())).collect();
     labels.join(", ")
+}
+
+/// What people decide about their pets, and what a rule says.
+fn about_pet(envelope: &Envelope) -> String {
+    let subject = label(envelope.subject());
+    match &envelope.event {
+        Event::PetRegistered(pet) => format!("{} is a pet of the house", excerpt(&pet.name)),
+        Event::PetRemoved(_) => format!("{subject} is no pet of the house any more"),
+        Event::SightingLabelled(named) => match (&named.pet_id, &named.species) {
+            (Some(pet), _) => format!("Sighting {} shows {}", named.position, label(pet)),
+            (None, Some(species)) => {
+                format!(
+                    "Sighting {} shows a strange {}",
+                    named.position,
+                    excerpt(species)
+                )
+            }
+            (None, None) => format!("Sighting {} shows a strange animal", named.position),
+        },
+        Event::SightingUnlabelled(named) => {
+            format!("Sighting {} shows what the camera said", named.position)
+        }
+        Event::PetImageStaged(image) => {
+            format!("Picture of {} to train with", label(&image.pet_id))
+        }
+        Event::PetImagesUsed(images) => format!("Trained with {} pictures", images.ids.len()),
+        Event::PetRuleSet(rule) => {
+            let off = if rule.enabled { "" } else { ", switched off" };
+            format!("Rule \"{}\" for {subject}{off}", excerpt(&rule.name))
+        }
+        Event::PetRuleRemoved(rule) => {
+            format!("No rule \"{}\" for {subject} any more", excerpt(&rule.name))
+        }
+        Event::PetRuleFired(fired) if envelope.text().is_empty() => {
+            format!("{subject}: {}", excerpt(&fired.name))
+        }
+        _ => excerpt(envelope.text()),
+    }
 }
 
 fn sensor(subject: &str, reading: &super::sensor::SensorReported) -> String {

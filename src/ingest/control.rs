@@ -94,6 +94,18 @@ const DECISIONS: &[Kind] = &[
     Kind::RecordingChecked,
     Kind::RecordingResealed,
     Kind::VaultKeyRotated,
+    Kind::EventAcknowledged,
+    Kind::TimelapseScheduled,
+    Kind::TimelapseUnscheduled,
+    // Pets.
+    Kind::PetRegistered,
+    Kind::PetRemoved,
+    Kind::SightingLabelled,
+    Kind::SightingUnlabelled,
+    Kind::PetImageStaged,
+    Kind::PetImagesUsed,
+    Kind::PetRuleSet,
+    Kind::PetRuleRemoved,
 ];
 
 /// Something that a person decided, or found out by a verb, on its way to the daemon's writer.

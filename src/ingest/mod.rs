@@ -4,4 +4,5 @@ pub mod control;
 pub mod mqtt;
 pub mod pin_desk;
 pub mod recordings;
+pub mod registry;
 pub mod replay;

@@ -15,11 +15,16 @@
 pub mod alarm;
 pub mod alerts;
 mod arming;
+#[cfg(test)]
+pub(crate) mod bench;
 pub mod household;
+pub mod liveness;
+pub mod pet_rules;
 pub mod pin;
 pub mod rules;
 pub mod sun;
 pub mod time_window;
+pub mod timelapse;
 
 use jiff::tz::TimeZone;
 
@@ -72,7 +77,14 @@ pub fn nothing(_: &mut Scene<'_>, _: &Envelope) -> Reaction {
 }
 
 /// Every reactor there is, in the order in which they are asked.
-pub const ALL: &[Reactor] = &[arming::REACTOR, rules::REACTOR, alerts::REACTOR];
+pub const ALL: &[Reactor] = &[
+    arming::REACTOR,
+    liveness::REACTOR,
+    pet_rules::REACTOR,
+    timelapse::REACTOR,
+    rules::REACTOR,
+    alerts::REACTOR,
+];
 
 /// What the configuration tells the reactors.
 #[derive(Clone, Debug)]
@@ -85,6 +97,8 @@ pub struct Settings {
     pub rules: Vec<rules::Rule>,
     /// Who is told of what.
     pub alerts: alerts::Settings,
+    /// When a device counts as silent.
+    pub liveness: liveness::Settings,
 }
 
 impl Default for Settings {
@@ -94,6 +108,7 @@ impl Default for Settings {
             alarm: alarm::Settings::default(),
             rules: Vec::new(),
             alerts: alerts::Settings::default(),
+            liveness: liveness::Settings::default(),
         }
     }
 }

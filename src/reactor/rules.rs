@@ -269,13 +269,12 @@ fn happened(
     moment: &Moment,
     recent: &mut Option<Vec<Moment>>,
 ) -> Result<bool, StorageError> {
-    let moments = match recent {
-        Some(moments) => moments,
-        None => {
-            let since = moment.timestamp_ns.saturating_sub(rule.within_ns);
-            let until = moment.timestamp_ns.saturating_add(1);
-            recent.insert(events::moments_between(session, since, until, RECENT_MAX)?)
-        }
+    let moments = if let Some(moments) = recent {
+        moments
+    } else {
+        let since = moment.timestamp_ns.saturating_sub(rule.within_ns);
+        let until = moment.timestamp_ns.saturating_add(1);
+        recent.insert(events::moments_between(session, since, until, RECENT_MAX)?)
     };
     Ok(moments.iter().any(|before| condition.names(before)))
 }

@@ -133,6 +133,17 @@ fn standing_of(row: &dyn Row) -> Result<Standing, StorageError> {
     })
 }
 
+/// Why the request at `position` was refused; none when it was granted.
+pub fn refusal(session: &mut dyn Session, position: i64) -> Result<Option<String>, StorageError> {
+    let reason = first(
+        session,
+        "SELECT refusal FROM arm_requests WHERE id = ?1",
+        values![position],
+        |row| Ok(row.opt_text(0)?.map(ToOwned::to_owned)),
+    )?;
+    Ok(reason.flatten())
+}
+
 /// Wrong PINs in a row before the request at `position`, and when the last one came.
 pub fn wrong_pins(
     session: &mut dyn Session,

@@ -3,21 +3,23 @@
 //! Edges only: a state that is merely told again, and a retained snapshot, make no row. A late
 //! message does, at its own time, and leaves the known present alone.
 
+pub mod classification;
+mod memory;
 mod moments;
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use super::view::columns;
 use super::{Projection, View, table};
-use crate::event::alarm::ArmState;
-use crate::event::animal::{Location, Threat};
-use crate::event::camera::Detection;
-use crate::event::reading::Reading;
-use crate::event::sentence::sentence;
+use crate::event::liveness::EventAcknowledged;
+use crate::event::sentence::label;
 use crate::event::{Envelope, Event, Kind};
-use crate::storage::{Session, StorageError, first};
+use crate::storage::{Session, StorageError};
 use crate::values;
+use classification::Severity;
+use memory::{Change, Memory};
 
+pub use memory::configured;
 pub use moments::{Moment, last_before, moment_at, moments_after, moments_between};
 
 /// The kinds that can be moments.
@@ -41,203 +43,223 @@ pub const KINDS: &[Kind] = &[
     Kind::ArmStateChanged,
     Kind::ArmRefused,
     Kind::RuleFired,
+    Kind::SensorWentSilent,
+    Kind::SensorReturned,
+    Kind::CameraWentSilent,
+    Kind::CameraReturned,
+    Kind::PetRuleFired,
 ];
+
+/// Kinds that say something about moments.
+const ABOUT: [Kind; 4] = [
+    Kind::EventAcknowledged,
+    Kind::ClassificationConfigured,
+    Kind::CameraRegistered,
+    Kind::SensorRegistered,
+];
+
+const TAKEN: [Kind; KINDS.len() + ABOUT.len()] = {
+    let mut taken = [Kind::EventAcknowledged; KINDS.len() + ABOUT.len()];
+    let mut index = 0;
+    while index < taken.len() {
+        taken[index] = if index < KINDS.len() {
+            KINDS[index]
+        } else {
+            ABOUT[index - KINDS.len()]
+        };
+        index += 1;
+    }
+    taken
+};
 
 pub(super) const PROJECTION: Projection = Projection {
     name: "events",
-    version: 1,
+    version: 2,
     tables: &[
         table!("events" by "position"),
         table!("event_edges" by "stream, state_key"),
+        table!("event_subjects" by "stream"),
+        table!("classification_rules" by "ordinal"),
     ],
-    kinds: Some(KINDS),
+    kinds: Some(&TAKEN),
     fold,
 };
 
-/// Severity on the scale 0–6, with vigilar's four words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Severity {
-    Info = 1,
-    Warning = 3,
-    Alert = 4,
-    Critical = 5,
-}
-
-/// What an event means to people.
-struct Meaning<'a> {
-    /// Its row, unless the change is silent.
-    row: Option<(&'static str, Severity)>,
-    /// The state that it is the edge of: key and new value. None: every one is a moment.
-    edge: Option<(&'a str, &'a str)>,
-}
-
-/// Sensor states: key, value, type, severity. `detected` is a pulse without an end, so that each
-/// one counts; on/off and open/closed are states with edges.
-const SENSOR_RULES: &[(&str, &str, &str, Severity)] = &[
-    ("contact", "open", "CONTACT_OPEN", Severity::Info),
-    ("contact", "closed", "CONTACT_CLOSED", Severity::Info),
-    ("motion", "on", "MOTION_START", Severity::Info),
-    ("motion", "off", "MOTION_END", Severity::Info),
-    ("motion", "detected", "MOTION_START", Severity::Info),
-    ("leak", "on", "LEAK_DETECTED", Severity::Critical),
-    ("leak", "off", "LEAK_CLEARED", Severity::Info),
-    ("smoke", "on", "SMOKE_DETECTED", Severity::Critical),
-    ("smoke", "off", "SMOKE_CLEARED", Severity::Info),
-    ("tamper", "on", "TAMPER", Severity::Alert),
-    ("tamper", "off", "TAMPER_CLEARED", Severity::Info),
-    ("tamper", "detected", "TAMPER", Severity::Alert),
-    ("vibration", "on", "VIBRATION", Severity::Warning),
-    ("vibration", "off", "VIBRATION_END", Severity::Info),
-    ("vibration", "detected", "VIBRATION", Severity::Warning),
-];
-
-/// So many wrong PINs in a row are no slip of the finger.
-const WRONG_PINS_ALERT: i64 = 5;
-
-fn classify(event: &Envelope) -> Option<Meaning<'_>> {
-    let moment = |kind, severity| {
-        Some(Meaning {
-            row: Some((kind, severity)),
-            edge: None,
-        })
-    };
-    let power = |row, value| {
-        Some(Meaning {
-            row,
-            edge: Some(("power", value)),
-        })
-    };
-    match &event.event {
-        Event::SensorReported(reading) => {
-            let value = match &reading.value {
-                Reading::Flag(true) => "on",
-                Reading::Flag(false) => "off",
-                Reading::Word(word) => word.as_str(),
-                Reading::Number(_) => return None,
-            };
-            let rule = SENSOR_RULES
-                .iter()
-                .find(|rule| rule.0 == reading.key && rule.1 == value)?;
-            Some(Meaning {
-                row: Some((rule.2, rule.3)),
-                edge: (value != "detected").then_some((rule.0, rule.1)),
-            })
-        }
-        Event::CameraMotionStarted(motion) => match motion.detection {
-            Some(Detection::Person) => moment("PERSON_DETECTED", Severity::Info),
-            Some(Detection::Vehicle) => moment("VEHICLE_DETECTED", Severity::Info),
-            None => moment("MOTION_START", Severity::Info),
-        },
-        Event::CameraMotionEnded(_) => moment("MOTION_END", Severity::Info),
-        Event::CameraFailed(_) => moment("CAMERA_ERROR", Severity::Warning),
-        Event::PetSighted(sighting) => match (&sighting.pet_id, sighting.location) {
-            (None, _) => moment("UNKNOWN_ANIMAL", Severity::Warning),
-            (Some(_), Some(Location::Exterior | Location::Transition)) => {
-                moment("PET_ESCAPE", Severity::Alert)
-            }
-            (Some(_), _) => moment("PET_DETECTED", Severity::Info),
-        },
-        Event::WildlifeSighted(sighting) => match sighting.threat {
-            Threat::Predator => moment("WILDLIFE_PREDATOR", Severity::Alert),
-            Threat::Nuisance => moment("WILDLIFE_NUISANCE", Severity::Warning),
-            Threat::Passive => moment("WILDLIFE_PASSIVE", Severity::Info),
-        },
-        Event::PackageDetected(_) => moment("PACKAGE_DETECTED", Severity::Info),
-        Event::PackageCollected(_) => moment("PACKAGE_COLLECTED", Severity::Info),
-        Event::FaceSeen(face) if face.profile_id.is_some() => moment("FACE_KNOWN", Severity::Info),
-        Event::FaceSeen(_) => moment("FACE_UNKNOWN", Severity::Warning),
-        Event::UpsPowerLost(_) => power(Some(("UPS_POWER_LOST", Severity::Alert)), "lost"),
-        Event::UpsPowerRestored(_) => power(Some(("UPS_POWER_RESTORED", Severity::Info)), "mains"),
-        Event::UpsBatteryLow(_) => power(Some(("UPS_BATTERY_LOW", Severity::Alert)), "low"),
-        Event::UpsBatteryCritical(_) => power(
-            Some(("UPS_BATTERY_CRITICAL", Severity::Critical)),
-            "critical",
-        ),
-        Event::PresenceReported(presence) => Some(Meaning {
-            row: Some(("PRESENCE_CHANGED", Severity::Info)),
-            edge: Some(("presence", &presence.state)),
-        }),
-        Event::ArmRequested(_) => moment("ARM_REQUESTED", Severity::Info),
-        Event::ArmStateChanged(changed) if changed.to == ArmState::Triggered => {
-            moment("ALARM_TRIGGERED", Severity::Critical)
-        }
-        Event::ArmStateChanged(_) => moment("ARM_STATE_CHANGED", Severity::Info),
-        Event::ArmRefused(refused) if refused.wrong_pins >= WRONG_PINS_ALERT => {
-            moment("WRONG_PIN", Severity::Alert)
-        }
-        Event::ArmRefused(_) => moment("ARM_REFUSED", Severity::Warning),
-        Event::RuleFired(_) => moment("RULE_FIRED", Severity::Info),
-        _ => None,
-    }
+/// What an event is called, how grave it is, and what is said of it if not the usual sentence.
+struct Meaning {
+    name: Cow<'static, str>,
+    severity: i64,
+    message: Option<String>,
 }
 
 fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageError> {
-    let mut edges: BTreeMap<(&str, &str), Edge> = BTreeMap::new();
-    for event in batch {
-        let Some(moment) = classify(event) else {
+    let mut memory = Memory::default();
+    // Only what is listed: else it would count whether it came in a batch with what is.
+    for event in batch.iter().filter(|event| PROJECTION.takes(event.kind())) {
+        memory.learn(session, event)?;
+        if let Event::EventAcknowledged(seen) = &event.event {
+            acknowledge(session, event, seen)?;
+        }
+        let built_in = built_in(session, &mut memory, event)?;
+        let moment = match configured_moment(session, &mut memory, event)? {
+            Some(own) => own,
+            None => built_in,
+        };
+        if let Some(moment) = moment.filter(|_| !event.is_snapshot()) {
+            let message = match &moment.message {
+                Some(message) => message.clone(),
+                None => memory.sentence(session, event)?,
+            };
+            insert(session, event, &moment, &message)?;
+        }
+    }
+    memory.store(session)
+}
+
+/// What the built-in rules make of an event; the states are kept even where a rule of the household
+/// goes before them.
+fn built_in(
+    session: &mut dyn Session,
+    memory: &mut Memory,
+    event: &Envelope,
+) -> Result<Option<Meaning>, StorageError> {
+    let circumstances = memory.circumstances(session, event)?;
+    let mut gravest: Option<(&'static str, Severity)> = None;
+    for rule in classification::fitting(event, &circumstances) {
+        let news = match rule.edge.key() {
+            None => true,
+            Some(key) => {
+                let change = Change {
+                    key: Cow::Borrowed(key),
+                    value: rule.edge.value(event),
+                    first: rule.edge.is_news_at_first(),
+                    twice: rule.edge.is_told_twice(),
+                };
+                memory.is_news(session, event, change)?
+            }
+        };
+        let severity = rule.severity(&circumstances);
+        if let Some(name) = rule.name
+            && news
+            && gravest.is_none_or(|(_, known)| severity >= known)
+        {
+            gravest = Some((name, severity));
+        }
+    }
+    Ok(gravest.map(|(name, severity)| Meaning {
+        name: Cow::Borrowed(name),
+        severity: severity as i64,
+        message: None,
+    }))
+}
+
+/// What the household's own rules make of an event: None if none of them holds, and nothing inside
+/// if one does that is quiet or a mere repeat.
+fn configured_moment(
+    session: &mut dyn Session,
+    memory: &mut Memory,
+    event: &Envelope,
+) -> Result<Option<Option<Meaning>>, StorageError> {
+    let mut verdict = None;
+    for rule in memory.rules(session)?.iter() {
+        if !rule.speaks_of(event.kind(), &event.stream.text) {
+            continue;
+        }
+        let reading = match &event.event {
+            Event::SensorReported(reading) => Some(reading),
+            _ => None,
+        };
+        let Some(holds) = reading.map_or(Some(true), |reading| rule.holds_for(reading)) else {
             continue;
         };
-        if let Some((key, value)) = moment.edge {
-            let at = event.occurred_at;
-            let edge = match edges.entry((&event.stream.text, key)) {
-                std::collections::btree_map::Entry::Occupied(edge) => edge.into_mut(),
-                std::collections::btree_map::Entry::Vacant(empty) => {
-                    let known = stored_edge(session, &event.stream.text, key)?;
-                    empty.insert(known)
-                }
+        // A pulse has no end, so that each one counts.
+        let is_pulse = rule.value.as_deref() == Some("detected");
+        let news = if reading.is_some() && rule.has_condition() && !is_pulse {
+            let change = Change {
+                key: Cow::Owned(format!("rule/{}", rule.id)),
+                value: if holds { "in" } else { "out" },
+                first: true,
+                twice: true,
             };
-            let late = edge
-                .known
-                .as_ref()
-                .is_some_and(|(_, known_at)| at < *known_at);
-            if !late {
-                let news = edge.known.as_ref().is_none_or(|(known, _)| known != value);
-                edge.known = Some((value.to_owned(), at));
-                edge.changed = true;
-                if !news {
-                    continue;
+            memory.is_news(session, event, change)?
+        } else {
+            true
+        };
+        if holds && verdict.is_none() {
+            let name = rule.r#type.clone().filter(|_| news);
+            verdict = Some(match name {
+                None => None,
+                Some(name) => {
+                    let subject = memory.name(session, &event.stream.text)?;
+                    Some(Meaning {
+                        name: Cow::Owned(name),
+                        severity: rule.severity.clamp(0, 6),
+                        message: rule
+                            .message
+                            .as_deref()
+                            .map(|template| filled(template, subject, event)),
+                    })
                 }
+            });
+        }
+    }
+    Ok(verdict)
+}
+
+/// A message with its places filled, each once: what is put in is not looked at again.
+fn filled(template: &str, subject: Option<String>, event: &Envelope) -> String {
+    let (value, unit) = match &event.event {
+        Event::SensorReported(reading) => (
+            reading.value.to_string(),
+            reading.unit.clone().unwrap_or_default(),
+        ),
+        _ => Default::default(),
+    };
+    let subject = subject.unwrap_or_else(|| label(event.subject()));
+    let mut rest = template;
+    let mut message = String::new();
+    while let Some(at) = rest.find('{') {
+        message.push_str(&rest[..at]);
+        let place = [
+            ("{subject}", &subject),
+            ("{value}", &value),
+            ("{unit}", &unit),
+        ]
+        .into_iter()
+        .find(|(name, _)| rest[at..].starts_with(name));
+        match place {
+            Some((name, text)) => {
+                message.push_str(text);
+                rest = &rest[at + name.len()..];
+            }
+            None => {
+                message.push('{');
+                rest = &rest[at + 1..];
             }
         }
-        if let Some((kind, severity)) = moment.row.filter(|_| !event.is_snapshot()) {
-            insert(session, event, kind, severity)?;
-        }
     }
-    for ((stream, key), edge) in &edges {
-        if let (true, Some((value, at))) = (edge.changed, &edge.known) {
-            session.write(
-                "INSERT INTO event_edges (stream, state_key, value, at) VALUES (?1, ?2, ?3, ?4) \
-                 ON CONFLICT (stream, state_key) DO UPDATE SET value = excluded.value, at = excluded.at",
-                values![*stream, *key, value, *at],
-            )?;
-        }
-    }
-    Ok(())
+    message.push_str(rest);
+    message.trim_end().to_owned()
 }
 
-struct Edge {
-    known: Option<(String, i64)>,
-    changed: bool,
-}
-
-fn stored_edge(session: &mut dyn Session, stream: &str, key: &str) -> Result<Edge, StorageError> {
-    let known = first(
-        session,
-        "SELECT value, at FROM event_edges WHERE stream = ?1 AND state_key = ?2",
-        values![stream, key],
-        |row| Ok((row.text(0)?.to_owned(), row.int(1)?)),
-    )?;
-    Ok(Edge {
-        known,
-        changed: false,
-    })
+fn acknowledge(
+    session: &mut dyn Session,
+    event: &Envelope,
+    seen: &EventAcknowledged,
+) -> Result<(), StorageError> {
+    let at = seen.acknowledged.then_some(event.occurred_at);
+    let by = seen.acknowledged.then_some(&*seen.by);
+    session.write(
+        "UPDATE events SET acknowledged_at = ?2, acknowledged_by = ?3 WHERE position = ?1",
+        values![seen.position, at, by],
+    )
 }
 
 fn insert(
     session: &mut dyn Session,
     event: &Envelope,
-    kind: &str,
-    severity: Severity,
+    moment: &Meaning,
+    message: &str,
 ) -> Result<(), StorageError> {
     let (source_type, source_id) = event
         .source
@@ -251,11 +273,11 @@ fn insert(
             event.position,
             event.occurred_at,
             event.received_at,
-            kind,
-            severity as i64,
+            &*moment.name,
+            moment.severity,
             source_type,
             source_id,
-            &sentence(event)
+            message
         ],
     )
 }
@@ -265,10 +287,35 @@ pub(super) const VIEWS: &[View] = &[View {
     about: "moments at the house, classified",
     columns: columns![
         "timestamp" Time, "type" Text, "severity" Text, "source_type" Text, "source_id" Text,
-        "message" Text, "position" Number
+        "message" Text, "position" Number, "acknowledged_at" Time, "acknowledged_by" Text
     ],
     sql: "SELECT timestamp_ns, type, CASE severity_id WHEN 1 THEN 'INFO' WHEN 3 THEN 'WARNING' \
           WHEN 4 THEN 'ALERT' WHEN 5 THEN 'CRITICAL' ELSE severity_id END, source_type, source_id, \
-          message, position FROM events WHERE timestamp_ns >= ?1 AND timestamp_ns < ?2 \
+          message, position, acknowledged_at, acknowledged_by FROM events WHERE timestamp_ns >= ?1 AND timestamp_ns < ?2 \
           ORDER BY timestamp_ns DESC, position DESC LIMIT ?3",
 }];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::alarm::ArmState;
+
+    #[test]
+    fn every_rule_is_about_a_kind_that_is_folded_and_has_a_name_unless_quiet() {
+        for rule in classification::RULES {
+            assert!(PROJECTION.takes(rule.kind), "{}", rule.kind.name());
+            assert_ne!(rule.name, Some(""), "{rule:?}");
+        }
+    }
+
+    #[test]
+    fn the_house_is_armed_in_every_state_but_two() {
+        let armed = ArmState::ALL
+            .into_iter()
+            .filter(|state| classification::is_armed(*state));
+        let expected = ArmState::ALL
+            .into_iter()
+            .filter(|state| !matches!(state, ArmState::Disarmed | ArmState::ExitDelay));
+        assert!(armed.eq(expected));
+    }
+}

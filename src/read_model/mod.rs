@@ -6,6 +6,7 @@
 //! no state of its own.
 
 pub mod digest;
+pub mod encounters;
 pub mod view;
 
 pub mod alarm;
@@ -14,13 +15,17 @@ mod cameras;
 mod counts;
 mod dead_letters;
 pub mod events;
+pub mod liveness;
 mod logs;
+mod pet_rules;
 mod pets;
 mod recordings;
 pub mod rules;
 mod sensor_rollups;
 mod sensors;
 mod system_events;
+pub mod timelapse;
+mod ups;
 mod wildlife;
 
 use crate::event::{Envelope, Kind};
@@ -87,11 +92,15 @@ impl Projection {
 pub const ALL: &[Projection] = &[
     alarm::PROJECTION,
     alerts::PROJECTION,
+    liveness::PROJECTION,
+    timelapse::PROJECTION,
+    ups::PROJECTION,
     cameras::PROJECTION,
     counts::PROJECTION,
     dead_letters::PROJECTION,
     events::PROJECTION,
     logs::PROJECTION,
+    pet_rules::PROJECTION,
     pets::PROJECTION,
     recordings::PROJECTION,
     rules::PROJECTION,
@@ -132,6 +141,7 @@ pub fn views() -> impl Iterator<Item = &'static View> {
         sensor_rollups::VIEWS,
         cameras::VIEWS,
         pets::VIEWS,
+        pet_rules::VIEWS,
         wildlife::VIEWS,
         recordings::VIEWS,
         logs::VIEWS,
@@ -141,6 +151,9 @@ pub fn views() -> impl Iterator<Item = &'static View> {
         alarm::VIEWS,
         rules::VIEWS,
         alerts::VIEWS,
+        liveness::VIEWS,
+        timelapse::VIEWS,
+        ups::VIEWS,
     ]
     .into_iter()
     .flatten()

@@ -1,9 +1,10 @@
-//! Sensors and what each of them says now.
+//! Sensors, as registered and as known by what they send, and what each of them says now.
 
 use std::collections::BTreeMap;
 
 use super::view::columns;
 use super::{Projection, View, table};
+use crate::event::registry::SensorRegistered;
 use crate::event::sentence::label;
 use crate::event::{Envelope, Event, Kind};
 use crate::storage::{Session, StorageError, first};
@@ -11,12 +12,12 @@ use crate::values;
 
 pub(super) const PROJECTION: Projection = Projection {
     name: "sensors",
-    version: 1,
+    version: 2,
     tables: &[
         table!("sensors" by "id"),
         table!("sensor_states" by "sensor_id, state_key"),
     ],
-    kinds: Some(&[Kind::SensorReported]),
+    kinds: Some(&[Kind::SensorReported, Kind::SensorRegistered]),
     fold,
 };
 
@@ -40,6 +41,16 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
     let mut sensors: BTreeMap<&str, Sensor<'_>> = BTreeMap::new();
     let mut states: BTreeMap<(&str, &str), Option<State>> = BTreeMap::new();
     for event in batch {
+        if let Event::SensorRegistered(told) = &event.event {
+            // What came before was before: rare, and so written out at once.
+            store(
+                session,
+                &std::mem::take(&mut sensors),
+                &std::mem::take(&mut states),
+            )?;
+            register(session, event.subject(), told)?;
+            continue;
+        }
         let Event::SensorReported(reading) = &event.event else {
             continue;
         };
@@ -88,10 +99,55 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
             position: event.position,
         });
     }
-    for (id, sensor) in &sensors {
+    store(session, &sensors, &states)
+}
+
+fn register(
+    session: &mut dyn Session,
+    id: &str,
+    told: &SensorRegistered,
+) -> Result<(), StorageError> {
+    if !told.registered {
+        session.write(
+            "UPDATE sensors SET display_name = ?2, registered_type = NULL, registered_protocol = NULL, \
+             device_address = NULL, location = NULL, enabled = 1, registered = 0, \
+             silent_after_ms = NULL WHERE id = ?1",
+            values![id, &label(id)],
+        )?;
+        return session.write(
+            "DELETE FROM sensors WHERE id = ?1 AND first_seen_at IS NULL",
+            values![id],
+        );
+    }
+    session.write(
+        "INSERT INTO sensors (id, display_name, registered_type, registered_protocol, device_address, location, \
+         enabled, silent_after_ms, registered) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1) \
+         ON CONFLICT (id) DO UPDATE SET display_name = excluded.display_name, \
+         registered_type = excluded.registered_type, registered_protocol = excluded.registered_protocol, \
+         device_address = excluded.device_address, location = excluded.location, \
+         enabled = excluded.enabled, silent_after_ms = excluded.silent_after_ms, registered = 1",
+        values![
+            id,
+            &told.name,
+            told.r#type.as_deref(),
+            told.protocol.as_deref(),
+            told.device_address.as_deref(),
+            told.location.as_deref(),
+            told.enabled,
+            told.silent_after_ms
+        ],
+    )
+}
+
+fn store(
+    session: &mut dyn Session,
+    sensors: &BTreeMap<&str, Sensor<'_>>,
+    states: &BTreeMap<(&str, &str), Option<State>>,
+) -> Result<(), StorageError> {
+    for (id, sensor) in sensors {
         store_sensor(session, id, sensor)?;
     }
-    for ((id, key), state) in &states {
+    for ((id, key), state) in states {
         let Some(state) = state else { continue };
         session.write(
             "INSERT INTO sensor_states (sensor_id, state_key, value, number, unit, changed_at, \
@@ -139,10 +195,11 @@ fn store_sensor(
     sensor: &Sensor<'_>,
 ) -> Result<(), StorageError> {
     session.write(
-        "INSERT INTO sensors (id, display_name, type, protocol, first_seen_at, last_seen_at, battery) \
-         VALUES (?1, ?2, ?3, 'mqtt', ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET \
-         first_seen_at = min(sensors.first_seen_at, excluded.first_seen_at), \
-         last_seen_at = max(sensors.last_seen_at, excluded.last_seen_at), \
+        "INSERT INTO sensors (id, display_name, first_key, first_seen_at, last_seen_at, battery) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET \
+         first_key = coalesce(sensors.first_key, excluded.first_key), \
+         first_seen_at = min(coalesce(sensors.first_seen_at, excluded.first_seen_at), excluded.first_seen_at), \
+         last_seen_at = max(coalesce(sensors.last_seen_at, excluded.last_seen_at), excluded.last_seen_at), \
          battery = coalesce(excluded.battery, sensors.battery)",
         values![id, &label(id), sensor.kind, sensor.first_at, sensor.last_at, sensor.battery],
     )
@@ -165,9 +222,12 @@ pub(super) const VIEWS: &[View] = &[
         about: "sensors, and when each was last heard of",
         columns: columns![
             "id" Text, "display_name" Text, "type" Text, "battery_pct" Number, "first_seen_at" Time,
-            "last_seen_at" Time
+            "last_seen_at" Time, "protocol" Text, "device_address" Text, "location" Text,
+            "enabled" Flag, "registered" Flag
         ],
-        sql: "SELECT id, display_name, type, battery, first_seen_at, last_seen_at FROM sensors \
-              WHERE last_seen_at >= ?1 AND last_seen_at < ?2 ORDER BY last_seen_at DESC, id LIMIT ?3",
+        sql: "SELECT id, display_name, type, battery, first_seen_at, last_seen_at, protocol, \
+              device_address, location, enabled, registered FROM sensors \
+              WHERE coalesce(last_seen_at, 0) >= ?1 AND coalesce(last_seen_at, 0) < ?2 \
+              ORDER BY last_seen_at DESC, id LIMIT ?3",
     },
 ];

@@ -11,7 +11,7 @@ use crate::values;
 
 pub(super) const PROJECTION: Projection = Projection {
     name: "system_events",
-    version: 2,
+    version: 3,
     tables: &[table!("system_events" by "id")],
     kinds: Some(&[
         Kind::SystemStarted,
@@ -26,6 +26,14 @@ pub(super) const PROJECTION: Projection = Projection {
         Kind::VaultKeyRotated,
         Kind::EventParked,
         Kind::IdConflicted,
+        Kind::CameraRegistered,
+        Kind::SensorRegistered,
+        Kind::ClassificationConfigured,
+        Kind::SensorWentSilent,
+        Kind::SensorReturned,
+        Kind::CameraWentSilent,
+        Kind::CameraReturned,
+        Kind::TimelapseRequested,
     ]),
     fold,
 };
@@ -47,6 +55,12 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
             Event::RecordingDeleted(_) => ("retention", Weight::Info),
             Event::EventParked(_) => ("writer", Weight::Alert),
             Event::IdConflicted(_) => ("ingest", Weight::Alert),
+            Event::CameraRegistered(_)
+            | Event::SensorRegistered(_)
+            | Event::ClassificationConfigured(_) => ("registry", Weight::Info),
+            Event::SensorWentSilent(_) | Event::CameraWentSilent(_) => ("liveness", Weight::Alert),
+            Event::SensorReturned(_) | Event::CameraReturned(_) => ("liveness", Weight::Info),
+            Event::TimelapseRequested(_) => ("timelapse", Weight::Info),
             _ => continue,
         };
         session.write(

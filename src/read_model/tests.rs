@@ -1,7 +1,9 @@
 //! What the tables say of given events, asked through the views that people use.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod animals;
 mod recordings;
+mod registry;
 
 use super::view::Window;
 use super::*;

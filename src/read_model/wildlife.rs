@@ -1,4 +1,6 @@
-//! Wild animals, each time one was seen.
+//! Wild animals: each time one was seen, and every species that ever was.
+//!
+//! The first sighting of a species is the one with the least time; a late one moves it back.
 
 use super::view::columns;
 use super::{Projection, View, table};
@@ -8,8 +10,11 @@ use crate::values;
 
 pub(super) const PROJECTION: Projection = Projection {
     name: "wildlife",
-    version: 1,
-    tables: &[table!("wildlife_sightings" by "id")],
+    version: 2,
+    tables: &[
+        table!("wildlife_sightings" by "id"),
+        table!("wildlife_species" by "species"),
+    ],
     kinds: Some(&[Kind::WildlifeSighted]),
     fold,
 };
@@ -41,17 +46,49 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
                 sighting.conditions.as_deref()
             ],
         )?;
+        session.write(
+            "INSERT INTO wildlife_species (species, first_at, first_position, last_at, \
+             last_position, count) VALUES (?1, ?2, ?3, ?2, ?3, 1) ON CONFLICT (species) DO UPDATE SET \
+             first_position = iif(excluded.first_at < first_at, excluded.first_position, first_position), \
+             first_at = min(first_at, excluded.first_at), \
+             last_position = iif(excluded.last_at >= last_at, excluded.last_position, last_position), \
+             last_at = max(last_at, excluded.last_at), count = count + 1",
+            values![&sighting.species, event.occurred_at, event.position],
+        )?;
     }
     Ok(())
 }
 
-pub(super) const VIEWS: &[View] = &[View {
-    name: "wildlife_sightings",
-    about: "each time a wild animal was seen",
-    columns: columns![
-        "at" Time, "species" Text, "threat" Text, "confidence" Number, "camera_id" Text,
-        "temperature_c" Number, "conditions" Text, "id" Number
-    ],
-    sql: "SELECT at, species, threat, confidence, camera_id, temperature_c, conditions, id \
-          FROM wildlife_sightings WHERE at >= ?1 AND at < ?2 ORDER BY at DESC, id DESC LIMIT ?3",
-}];
+pub(super) const VIEWS: &[View] = &[
+    View {
+        name: "wildlife_sightings",
+        about: "each time a wild animal was seen",
+        columns: columns![
+            "at" Time, "species" Text, "threat" Text, "confidence" Number, "camera_id" Text,
+            "temperature_c" Number, "conditions" Text, "id" Number
+        ],
+        sql: "SELECT at, species, threat, confidence, camera_id, temperature_c, conditions, id \
+              FROM wildlife_sightings WHERE at >= ?1 AND at < ?2 ORDER BY at DESC, id DESC LIMIT ?3",
+    },
+    View {
+        name: "wildlife_encounters",
+        about: "sightings of one species at one camera, joined when at most 30 minutes apart",
+        columns: columns![
+            "started_at" Time, "ended_at" Time, "species" Text, "threat" Text, "camera_id" Text,
+            "sightings" Number, "confidence" Number, "id" Number
+        ],
+        sql: "SELECT started_at, ended_at, species, threat, camera_id, sightings, confidence, id \
+              FROM wildlife_encounters WHERE started_at >= ?1 AND started_at < ?2 \
+              ORDER BY started_at DESC, id DESC LIMIT ?3",
+    },
+    View {
+        name: "wildlife_species",
+        about: "every wild species that was seen: first, last, how often",
+        columns: columns![
+            "species" Text, "first_at" Time, "last_at" Time, "count" Number,
+            "first_position" Number
+        ],
+        sql: "SELECT species, first_at, last_at, count, first_position FROM wildlife_species \
+              WHERE last_at >= ?1 AND last_at < ?2 ORDER BY last_at DESC, species LIMIT ?3",
+    },
+];

@@ -43,6 +43,16 @@ pub const SQLITE: &[Migration] = &[
         name: "alarm",
         script: include_str!("../../migrations/sqlite/0004_alarm.sql"),
     },
+    Migration {
+        version: 5,
+        name: "animals",
+        script: include_str!("../../migrations/sqlite/0005_animals.sql"),
+    },
+    Migration {
+        version: 6,
+        name: "registry",
+        script: include_str!("../../migrations/sqlite/0006_registry.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, a module per promise.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod animals;
 mod architecture;
 mod bench_box;
 mod outbound;
@@ -8,6 +9,7 @@ mod parking;
 mod projections;
 mod properties;
 mod random_events;
+mod random_pets;
 mod recordings;
 mod recovery;
 mod source;

@@ -31,7 +31,12 @@ fn up_tells_the_bus_what_it_stored_and_how_the_alarm_stands() {
     let (client, mut connection) = Client::new(options, 10);
     client.subscribe("nightjar/#", QoS::AtLeastOnce).unwrap();
     client
-        .publish("vigilar/sensor/porch/contact_open", QoS::AtLeastOnce, false, "{}")
+        .publish(
+            "vigilar/sensor/porch/contact_open",
+            QoS::AtLeastOnce,
+            false,
+            "{}",
+        )
         .unwrap();
     let (mut alarm, mut door, mut online) = (None, None, false);
     let began = Instant::now();

@@ -2,8 +2,9 @@
 //! odd texts, extreme numbers, times out of order.
 
 mod alarm;
+mod registry;
 
-use nightjar::event::animal::{Location, PetLocated, PetSighted, Threat, WildlifeSighted};
+use nightjar::event::animal::{Location, PetLocated, PetSighted, Threats, WildlifeSighted};
 use nightjar::event::camera::{
     Detection, Failed as CameraFailed, HeartbeatReceived, MotionEnded, MotionStarted, SnapshotTaken,
 };
@@ -44,9 +45,11 @@ pub(crate) fn event() -> impl Strategy<Value = NewEvent> {
         occurred_at(),
         prop::bool::weighted(0.15),
         option::of(odd_text()),
+        0_i64..40,
     )
-        .prop_map(|((stream, event), occurred_at, retained, text)| {
-            let mut new = NewEvent::own(NOW, stream, event);
+        .prop_map(|((stream, event), occurred_at, retained, text, arrival)| {
+            // Arrivals are mostly in order; a clock that is set may put them back.
+            let mut new = NewEvent::own(NOW + arrival * 20_000_000_000, stream, event);
             new.occurred_at = occurred_at;
             new.text = text;
             if retained {
@@ -79,6 +82,9 @@ fn on_stream() -> impl Strategy<Value = OnStream> {
         5 => recording(),
         4 => machine(),
         3 => alarm::alarm(),
+        4 => registry::registry(),
+        // Pets.
+        4 => crate::random_pets::decision(),
     ]
 }
 
@@ -195,7 +201,7 @@ fn animal() -> BoxedStrategy<OnStream> {
         |(camera, species, confidence, temperature_c)| {
             let sighting = WildlifeSighted {
                 camera: camera.clone(),
-                threat: Threat::of_species(&species),
+                threat: Threats::default().of(&species),
                 species,
                 confidence,
                 bbox: None,

@@ -3,7 +3,7 @@
 use super::super::Reason;
 use super::super::fields::{Fields, required};
 use super::Fact;
-use crate::event::animal::{Location, PetLocated, PetSighted, Threat, WildlifeSighted};
+use crate::event::animal::{Location, PetLocated, PetSighted, Threat, Threats, WildlifeSighted};
 
 const LOCATIONS: &[(&str, Location)] = &[
     ("EXTERIOR", Location::Exterior),
@@ -59,14 +59,18 @@ pub(super) fn pet_located(name: &str, fields: &mut Fields<'_>) -> Result<Fact, R
     Ok(Fact::by_camera(&camera, format!("pet/{name}"), located))
 }
 
-pub(super) fn wildlife_sighted(camera: &str, fields: &mut Fields<'_>) -> Result<Fact, Reason> {
+pub(super) fn wildlife_sighted(
+    camera: &str,
+    threats: &Threats,
+    fields: &mut Fields<'_>,
+) -> Result<Fact, Reason> {
     let species = species(fields)?;
     let sighted = WildlifeSighted {
         camera: camera.to_owned(),
         confidence: confidence(fields)?,
         threat: fields
             .word("threat", THREATS)?
-            .unwrap_or_else(|| Threat::of_species(&species)),
+            .unwrap_or_else(|| threats.of(&species)),
         bbox: fields.bounding_box()?,
         crop_path: fields.text("crop_path")?,
         temperature_c: fields.number("temperature_c")?,

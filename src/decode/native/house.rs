@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::super::fields::{Fields, required};
 use super::super::json::{self, Json};
-use super::super::{Draft, Findings, Inbound, Reason};
+use super::super::{Draft, Findings, Inbound, Reason, redact};
 use super::{Fact, Moment, timed};
 use crate::event::house::{
     ArmMode, ArmRequested, FaceSeen, PackageCollected, PackageDetected, PresenceReported,
@@ -179,6 +180,38 @@ fn presence_of(member: &str, fields: &mut Fields<'_>) -> Result<Fact, Reason> {
     Ok(Fact::of(format!("presence/{subject}"), reported))
 }
 
+/// The request without its PIN where that stands a second time, in a text or under a name that is
+/// not known to be a secret's.
+fn without(request: ArmRequested, pin: &str) -> ArmRequested {
+    ArmRequested {
+        triggered_by: request.triggered_by.replace(pin, redact::MASK),
+        extra: request
+            .extra
+            .into_iter()
+            .map(|(key, value)| (key.replace(pin, redact::MASK), value_without(value, pin)))
+            .collect(),
+        ..request
+    }
+}
+
+fn value_without(value: Value, pin: &str) -> Value {
+    match value {
+        Value::String(text) => Value::String(text.replace(pin, redact::MASK)),
+        Value::Number(number) if number.to_string().contains(pin) => {
+            Value::String(redact::MASK.into())
+        }
+        Value::Array(items) => items
+            .into_iter()
+            .map(|item| value_without(item, pin))
+            .collect(),
+        Value::Object(entries) => entries
+            .into_iter()
+            .map(|(key, value)| (key.replace(pin, redact::MASK), value_without(value, pin)))
+            .collect(),
+        other => other,
+    }
+}
+
 /// The PIN leaves on a way of its own, to the one who verifies it.
 pub(super) fn arm_requested(
     fields: &mut Fields<'_>,
@@ -202,6 +235,10 @@ pub(super) fn arm_requested(
             .name("triggered_by")?
             .unwrap_or_else(|| "unknown".to_owned()),
         extra: fields.rest(),
+    };
+    let requested = match pin {
+        Some(pin) => without(requested, pin),
+        None => requested,
     };
     Ok(Fact::of("arm/system".to_owned(), requested))
 }

@@ -13,6 +13,7 @@ mod sensor;
 use super::fields::{Fields, Moment};
 use super::{Draft, Findings, Inbound, Reason};
 use crate::event::Event;
+use crate::event::animal::Threats;
 
 /// Most levels below the prefix that a rule knows; log sources may have more.
 const MAX_LEVELS: usize = 4;
@@ -69,6 +70,7 @@ fn stream_of_camera(camera: &str) -> String {
 pub(super) fn decode(
     below: &str,
     inbound: &Inbound,
+    threats: &Threats,
     found: &mut Findings,
 ) -> Result<Option<Draft>, Reason> {
     if let Some(levels) = below.strip_prefix("log/") {
@@ -108,7 +110,7 @@ pub(super) fn decode(
             object(inbound, found, |fields| animal::pet_sighted(id, fields))
         }
         &["camera", id, "wildlife", "detected"] => object(inbound, found, |fields| {
-            animal::wildlife_sighted(id, fields)
+            animal::wildlife_sighted(id, threats, fields)
         }),
         &["camera", id, "package", "detected"] => {
             object(inbound, found, |fields| house::package_detected(id, fields))

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod alarm;
+mod pets;
+mod registry;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -111,6 +113,26 @@ fn sample(kind: Kind) -> Event {
         | Kind::AlertRaised
         | Kind::AlertSuppressed
         | Kind::AlertAttempted => alarm::sample(kind),
+        Kind::CameraRegistered
+        | Kind::SensorRegistered
+        | Kind::ClassificationConfigured
+        | Kind::SensorWentSilent
+        | Kind::SensorReturned
+        | Kind::CameraWentSilent
+        | Kind::CameraReturned
+        | Kind::EventAcknowledged
+        | Kind::TimelapseScheduled
+        | Kind::TimelapseUnscheduled
+        | Kind::TimelapseRequested => registry::sample(kind),
+        Kind::PetRegistered
+        | Kind::PetRemoved
+        | Kind::SightingLabelled
+        | Kind::SightingUnlabelled
+        | Kind::PetImageStaged
+        | Kind::PetImagesUsed
+        | Kind::PetRuleSet
+        | Kind::PetRuleRemoved
+        | Kind::PetRuleFired => pets::sample(kind),
     }
 }
 
@@ -453,6 +475,8 @@ fn wire_names_are_unique_and_noun_dot_past_verb() {
                     "low",
                     "critical",
                     "undecodable",
+                    "silent",
+                    "set",
                 ]
                 .contains(&word)
         };

@@ -1,0 +1,195 @@
+//! Stories of a house, told message by message to a box whose clock goes with them, and what its
+//! verbs then say.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use nightjar::base::clock::{Clock, MILLISECOND_NS, MINUTE_NS};
+use nightjar::base::shutdown::Shutdown;
+use nightjar::config::{self, Sources};
+use nightjar::decode::Rules;
+use nightjar::ingest::pin_desk::PinDesk;
+use nightjar::ingest::replay::{Direct, messages};
+use nightjar::read_model;
+use nightjar::storage::sqlite::{Database, Durability};
+use nightjar::writer::sabotage::Sabotage;
+use nightjar::writer::{self, Options, Reactions};
+
+/// Zone of the house, so that no table of zones is needed.
+const ZONE: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures/streams")
+        .join(name)
+}
+
+/// A data folder after the story, which began at `begins`; the clock went on for `after_minutes`.
+fn tell(story: &str, begins: &str, after_minutes: i64) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let begins: jiff::Timestamp = begins.parse().unwrap();
+    let clock = Clock::fixed(begins.as_nanosecond() as i64);
+    let sources = Sources {
+        explicit: Some(fixture("house.toml")),
+        as_root: true,
+        ..Sources::default()
+    };
+    let config = config::load(&sources).unwrap().config;
+    let options = Options {
+        path: folder.path().join("nightjar.db"),
+        durability: Durability::Scratch,
+        cache_kib: 8_192,
+        clock: clock.clone(),
+        projections: read_model::ALL,
+        reactions: Reactions::all(config.reactions()),
+        tick_every: None,
+        sabotage: Sabotage::NONE,
+    };
+    let path = options.path.clone();
+    let started =
+        writer::start(options, Arc::default(), Shutdown::new(), &mut |_, _, _| {}).unwrap();
+    let core = started.writer;
+    let thread = std::thread::Builder::new()
+        .name("writer".into())
+        .spawn(move || core.run())
+        .unwrap();
+    let mut reader = Database::open_reader(&path).unwrap();
+    let pins = PinDesk::new(config.alarm.pin(), &mut reader.snapshot().unwrap()).unwrap();
+    let direct = Direct {
+        writer: started.handle,
+        rules: Arc::new(Rules::new("vigilar".parse().unwrap(), Vec::new())),
+        pins: Arc::new(pins),
+        clock: clock.clone(),
+    };
+    let pass = |nanos: i64| {
+        let until = clock.now() + nanos;
+        while clock.now() < until {
+            clock.set(until.min(clock.now() + MINUTE_NS));
+            direct.writer.tick().unwrap();
+        }
+    };
+    for message in messages(&fixture(&format!("{story}.jsonl"))).unwrap() {
+        let message = message.unwrap();
+        pass(message.after.as_millis() as i64 * MILLISECOND_NS);
+        direct.submit(message).unwrap();
+        direct.writer.barrier().unwrap();
+    }
+    pass(after_minutes * MINUTE_NS);
+    drop((direct, reader));
+    thread.join().unwrap().unwrap();
+    folder
+}
+
+/// What a verb prints.
+fn verb(folder: &Path, line: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_nightjar"))
+        .args(shell_words(line))
+        .arg("--dir")
+        .arg(folder)
+        .env("TZ", ZONE)
+        .env_remove("NO_COLOR")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let trouble = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{line}: {trouble}");
+    // No table pads the end of a line in a way that anybody sees.
+    let lines: Vec<&str> = said.lines().map(str::trim_end).collect();
+    format!("$ nightjar {line}\n{}\n", lines.join("\n"))
+}
+
+/// Words, with double quotes around those that hold blanks.
+fn shell_words(line: &str) -> Vec<String> {
+    line.split('"')
+        .enumerate()
+        .flat_map(|(index, part)| match index % 2 {
+            0 => part.split_whitespace().map(str::to_owned).collect(),
+            _ => vec![part.to_owned()],
+        })
+        .collect()
+}
+
+fn after(story: &str, begins: &str, after_minutes: i64, verbs: &[&str]) -> String {
+    let folder = tell(story, begins, after_minutes);
+    let mut said: Vec<String> = verbs.iter().map(|line| verb(folder.path(), line)).collect();
+    let check = verb(folder.path(), "rebuild --check");
+    assert!(check.contains("same"), "{check}");
+    said.retain(|text| !text.is_empty());
+    said.join("\n")
+}
+
+#[test]
+fn a_burglary_while_everybody_is_away() {
+    let said = after(
+        "burglary",
+        "2026-11-20T16:30:00Z",
+        5,
+        &[
+            "events list --limit 60",
+            "alarm history",
+            "alarm requests",
+            "alerts list",
+            "rules list",
+            "presence --history",
+            "state --at \"2026-11-20 18:21\"",
+        ],
+    );
+    insta::assert_snapshot!("burglary", said);
+}
+
+#[test]
+fn the_dog_escapes() {
+    let said = after(
+        "escape",
+        "2026-11-21T09:00:00Z",
+        30,
+        &[
+            "pets list",
+            "pets sightings",
+            "pets encounters",
+            "pets rules list",
+            "events list",
+            "alerts list",
+        ],
+    );
+    insta::assert_snapshot!("escape", said);
+}
+
+#[test]
+fn a_parcel_lies_until_after_sunset() {
+    let said = after(
+        "parcel",
+        "2026-11-20T13:10:00Z",
+        10,
+        &["packages list", "events list", "alerts list"],
+    );
+    insta::assert_snapshot!("parcel", said);
+}
+
+#[test]
+fn the_power_fails() {
+    let said = after(
+        "power",
+        "2026-11-22T01:00:00Z",
+        5,
+        &["ups", "events list", "alerts list", "sensors show freezer"],
+    );
+    insta::assert_snapshot!("power", said);
+}
+
+#[test]
+fn a_week_of_wildlife() {
+    let said = after(
+        "wildlife",
+        "2026-11-16T00:00:00Z",
+        60,
+        &[
+            "wildlife species",
+            "wildlife encounters --limit 20",
+            "wildlife stats",
+            "alerts list",
+        ],
+    );
+    insta::assert_snapshot!("wildlife", said);
+}
