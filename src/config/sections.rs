@@ -170,8 +170,8 @@ pub struct Mqtt {
     /// Whether every event is published after its commit, below nightjar/<site>/event/. The
     /// alarm's state, alerts and what rules publish are told in any case.
     pub publish_events: bool,
-    /// Whether vigilar's own topics are served too: vigilar/system/arm_state and
-    /// vigilar/events/published.
+    /// Whether vigilar's own topics are served too: `vigilar/system/arm_state` and
+    /// `vigilar/events/published`.
     pub compat: bool,
     /// More topics for a family, beside those below `prefix`. No two families' filters may overlap.
     pub filters: Filters,

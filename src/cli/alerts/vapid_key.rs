@@ -31,25 +31,22 @@ pub(super) struct Args {
 
 /// Runs it.
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
-    let key = match &args.out {
-        Some(path) => {
-            let key = VapidKey::generate(&Zeroizing::new(ids::random()));
-            key.store(path).map_err(|error| refused(&error))?;
-            context.note(&format!(
-                "made the key {}; name it as alerts.vapid_key_file, and keep a copy",
-                path.display()
-            ));
-            key
-        }
-        None => {
-            let config = setup::load(context)?.config;
-            let path = config.alerts.vapid_key_file.ok_or_else(|| {
-                let text = "no key is configured (alerts.vapid_key_file); make one with --out FILE";
-                CliError::new(Exit::Config, text)
-            })?;
-            let user = rustix::process::geteuid().as_raw();
-            VapidKey::load(&path, user).map_err(|error| refused(&error))?
-        }
+    let key = if let Some(path) = &args.out {
+        let key = VapidKey::generate(&Zeroizing::new(ids::random()));
+        key.store(path).map_err(|error| refused(&error))?;
+        context.note(&format!(
+            "made the key {}; name it as alerts.vapid_key_file, and keep a copy",
+            path.display()
+        ));
+        key
+    } else {
+        let config = setup::load(context)?.config;
+        let path = config.alerts.vapid_key_file.ok_or_else(|| {
+            let text = "no key is configured (alerts.vapid_key_file); make one with --out FILE";
+            CliError::new(Exit::Config, text)
+        })?;
+        let user = rustix::process::geteuid().as_raw();
+        VapidKey::load(&path, user).map_err(|error| refused(&error))?
     };
     Ok(writeln!(context.out, "{}", key.public_base64url())?)
 }

@@ -61,8 +61,8 @@ pub struct Announcer {
     writer: Handle,
     telemetry: Arc<Telemetry>,
     shutdown: Shutdown,
-    /// The alarm's step that was told; the outer none before the first.
-    told: Option<Option<i64>>,
+    /// The alarm's step that was told, 0 for none; nothing is told yet when none.
+    told: Option<i64>,
 }
 
 impl Announcer {
@@ -125,7 +125,7 @@ impl Announcer {
         };
         let mut session = reader.snapshot()?;
         let step = alarm::last_step(&mut session)?;
-        if self.told != Some(step.as_ref().map(|step| step.position)) {
+        if self.told != Some(step.as_ref().map_or(0, |step| step.position)) {
             self.tell_alarm(step.as_ref());
         }
         let head = head(&mut session)?;
@@ -138,7 +138,7 @@ impl Announcer {
     }
 
     fn tell_alarm(&mut self, step: Option<&Step>) {
-        self.told = Some(step.map(|step| step.position));
+        self.told = Some(step.map_or(0, |step| step.position));
         let mut states = vec![announce::alarm(&self.options.base, step)];
         if self.options.compat {
             let standing = step.map(|step| step.standing).unwrap_or_default();
