@@ -2,9 +2,11 @@
 //! spawns threads and tasks.
 //!
 //! Order of start: lock on the data folder, database (migrations, projections brought up to date),
-//! writer thread, control socket, recordings watcher, one task per topic family.
+//! writer thread, recordings watcher, what leaves the box, one task per topic family, control socket.
 
-use std::collections::BTreeMap;
+pub mod outbound;
+mod status;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -20,15 +22,14 @@ use crate::base::clock::{Clock, UnixNanos};
 use crate::base::lock::{FolderLock, LockError};
 use crate::base::reserve;
 use crate::base::shutdown::Shutdown;
-use crate::base::status_file::StatusFile;
-use crate::base::telemetry::{Snapshot, Telemetry};
+use crate::base::telemetry::Telemetry;
 use crate::broker;
 use crate::decode::Rules;
-use crate::decode::topic::{Family, TopicFilter};
+use crate::decode::topic::Family;
 use crate::event::NewEvent;
 use crate::event::system::{Started as SystemStarted, Stopped};
 use crate::ingest::control::{self, ControlError};
-use crate::ingest::mqtt::{self, Broker, Health, RumqttLink, Subscriber, Subscription};
+use crate::ingest::mqtt::{self, Broker, RumqttLink, Subscriber, Subscription};
 use crate::ingest::pin_desk::PinDesk;
 use crate::ingest::recordings;
 use crate::ingest::registry;
@@ -39,6 +40,9 @@ use crate::read_model;
 use crate::storage::sqlite::{Database, Durability};
 use crate::writer::sabotage::Sabotage;
 use crate::writer::{self, Handle, Reactions, Writer, WriterError, rebuild};
+use outbound::Outbound;
+use status::State;
+pub use status::Status;
 
 /// Name of the main database in the data folder.
 pub const DATABASE: &str = "nightjar.db";
@@ -78,6 +82,8 @@ pub struct Plan {
     pub recordings: Option<recordings::Options>,
     /// How long the tables keep their rows.
     pub tables: tables::Policies,
+    /// What leaves the box.
+    pub outbound: outbound::Settings,
     /// Promises broken on purpose, for tests of the tests.
     pub sabotage: Sabotage,
 }
@@ -102,39 +108,6 @@ pub enum StartError {
     Thread(#[from] std::io::Error),
 }
 
-/// What the daemon tells of itself.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub struct Status {
-    /// Process id.
-    pub pid: u32,
-    /// Program version.
-    pub version: String,
-    /// Since when, Unix nanoseconds.
-    pub started_at: UnixNanos,
-    /// Position of the last durable event.
-    pub head: i64,
-    /// Submissions that wait for the writer.
-    pub waiting: usize,
-    /// Each topic family's connection.
-    pub families: BTreeMap<String, Health>,
-    /// Host of the broker, or path of its socket.
-    pub broker_host: String,
-    /// Port of the broker; 0 for a socket.
-    pub broker_port: u16,
-    /// Whether recordings are watched.
-    pub watches_recordings: bool,
-    /// The recordings watcher's trouble, if any.
-    pub recordings_trouble: Option<String>,
-    /// What somebody should know of the recordings.
-    #[serde(default)]
-    pub recordings_warning: Option<String>,
-    /// How full their disk is, in a line for people.
-    #[serde(default)]
-    pub recordings_disk: Option<String>,
-    /// Counters since the start.
-    pub counters: Snapshot,
-}
-
 /// The daemon, running.
 #[derive(Debug)]
 pub struct Running {
@@ -145,6 +118,7 @@ pub struct Running {
     writer_failure: Arc<Mutex<Option<WriterError>>>,
     writer_thread: JoinHandle<()>,
     threads: Vec<JoinHandle<()>>,
+    outbound: Outbound,
     state: Arc<State>,
     clock: Clock,
     folder: PathBuf,
@@ -165,89 +139,6 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
         })
-    }
-}
-
-#[derive(Debug)]
-struct State {
-    started_at: UnixNanos,
-    telemetry: Arc<Telemetry>,
-    writer: Handle,
-    families: Vec<(Family, Arc<Mutex<Health>>)>,
-    recordings: Option<Arc<Mutex<recordings::Health>>>,
-    broker: Broker,
-    rules: Arc<Rules>,
-    filters: Vec<TopicFilter>,
-}
-
-impl State {
-    fn status_file(&self, now: UnixNanos) -> StatusFile {
-        let status = self.status();
-        let mut trouble = BTreeMap::new();
-        for (family, health) in &status.families {
-            trouble.extend(
-                health
-                    .trouble
-                    .clone()
-                    .map(|reason| (family.clone(), reason)),
-            );
-        }
-        trouble.extend(
-            status
-                .recordings_trouble
-                .map(|reason| ("recordings".to_owned(), reason)),
-        );
-        StatusFile {
-            updated_at: Some(now),
-            connected: status
-                .families
-                .iter()
-                .map(|(family, health)| (family.clone(), health.connected))
-                .collect(),
-            trouble,
-            warnings: status
-                .recordings_warning
-                .map(|text| ("recordings".to_owned(), text))
-                .into_iter()
-                .collect(),
-            recordings_disk: status.recordings_disk,
-            counters: status.counters,
-        }
-    }
-
-    fn status(&self) -> Status {
-        let locked = |health: &Mutex<Health>| {
-            health
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone()
-        };
-        let watching = self.recordings.as_ref().map(|health| {
-            health
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone()
-        });
-        let watching = watching.unwrap_or_default();
-        Status {
-            pid: std::process::id(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            started_at: self.started_at,
-            head: self.writer.head(),
-            waiting: self.writer.waiting(),
-            families: self
-                .families
-                .iter()
-                .map(|(family, health)| (family.name().to_owned(), locked(health)))
-                .collect(),
-            broker_host: self.broker.host.clone(),
-            broker_port: self.broker.port,
-            watches_recordings: self.recordings.is_some(),
-            recordings_trouble: watching.trouble.clone(),
-            recordings_warning: watching.warning.clone(),
-            recordings_disk: watching.disk_line(),
-            counters: self.telemetry.snapshot(),
-        }
     }
 }
 
@@ -280,6 +171,7 @@ pub fn start(
     };
     let started = writer::start(options, Arc::clone(&telemetry), shutdown.clone(), progress)?;
     let writer = started.handle;
+    let before = writer.head();
     let writer_failure = Arc::default();
     let writer_thread = run_writer(started.writer, &writer_failure, &cancel)?;
     let rules = Arc::new(plan.rules);
@@ -322,6 +214,20 @@ pub fn start(
         address.port = small.address().port();
         runtime.spawn(broker::serve(small, cancel.clone()));
     }
+    let outbound = Outbound::start(
+        plan.outbound,
+        &outbound::Shared {
+            folder: &plan.folder,
+            site: &plan.site,
+            broker: address.clone(),
+            writer: &writer,
+            telemetry: &telemetry,
+            clock: &clock,
+            shutdown: &shutdown,
+            after: before,
+        },
+        &runtime,
+    )?;
     let shared = mqtt::Shared {
         writer: writer.clone(),
         rules: Arc::clone(&rules),
@@ -361,6 +267,8 @@ pub fn start(
         telemetry,
         writer: writer.clone(),
         families,
+        publisher: Arc::clone(&outbound.health),
+        alerts_warning: outbound.warning.clone(),
         recordings: recordings_health,
         broker: address,
         rules: Arc::clone(&rules),
@@ -388,6 +296,7 @@ pub fn start(
         writer_failure,
         writer_thread,
         threads,
+        outbound,
         state,
         clock,
         folder: plan.folder,
@@ -551,6 +460,7 @@ impl Running {
         self.cancel.cancel();
         self.shutdown.stop();
         control::wake(&self.folder);
+        self.outbound.stop(&self.runtime);
         self.runtime.shutdown_timeout(Duration::from_secs(5));
         for thread in self.threads {
             // A part that panicked has said so on stderr; the others are stopped all the same.

@@ -1,40 +1,55 @@
 //! A stop signal for the threads of the synchronous core, and the only place that sleeps.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
+
 /// Cloneable; once stopped it stays stopped.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Shutdown {
-    inner: Arc<(Mutex<bool>, Condvar)>,
+    /// Taken away by the signal.
+    open: Arc<Mutex<Option<Sender<Infallible>>>>,
+    /// Carries nothing; disconnects with the signal.
+    signal: Receiver<Infallible>,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Shutdown {
     /// A signal that has not been given.
     pub fn new() -> Self {
-        Self::default()
+        let (open, signal) = bounded(0);
+        Self {
+            open: Arc::new(Mutex::new(Some(open))),
+            signal,
+        }
     }
 
     /// Gives the signal and wakes all who wait.
     pub fn stop(&self) {
-        let (stopped, wake) = &*self.inner;
-        *stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        wake.notify_all();
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Whether the signal was given.
     pub fn is_stopped(&self) -> bool {
-        *self.inner.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.signal.try_recv() == Err(TryRecvError::Disconnected)
     }
 
     /// Waits up to `pause`; true when the signal was given.
     pub fn wait(&self, pause: Duration) -> bool {
-        let (stopped, wake) = &*self.inner;
-        let guard = stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        let (guard, _) = wake
-            .wait_timeout_while(guard, pause, |stopped| !*stopped)
-            .unwrap_or_else(PoisonError::into_inner);
-        *guard
+        self.signal.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected)
+    }
+
+    /// For who waits for other things beside it: a channel that is empty until the signal is given,
+    /// and disconnected from then on.
+    pub const fn signal(&self) -> &Receiver<Infallible> {
+        &self.signal
     }
 }
 
@@ -51,6 +66,8 @@ mod tests {
             .expect("a thread starts");
         shutdown.stop();
         assert!(waiting.join().expect("the thread ends"));
-        assert!(!Shutdown::new().wait(Duration::ZERO));
+        assert!(shutdown.wait(Duration::ZERO) && shutdown.is_stopped());
+        let never = Shutdown::new();
+        assert!(!never.wait(Duration::ZERO) && !never.is_stopped());
     }
 }

@@ -68,6 +68,14 @@ counters! {
     /// Publishes of ours that never left: the queue was full, the connection down, or the message
     /// too large.
     publish_dropped,
+    /// Events that were not announced, because they came faster than the broker could be told.
+    announcements_skipped,
+    /// Alerts handed over, each recipient and channel by itself.
+    alerts_sent,
+    /// Tries to hand over an alert that failed.
+    alerts_failed,
+    /// Alerts that were given up for one recipient and channel.
+    alerts_given_up,
     /// Recordings sealed.
     recordings_sealed,
     /// Files in the recordings folder that were passed over.

@@ -11,7 +11,7 @@ use crate::base::shutdown::Shutdown;
 use crate::event::NewEvent;
 use crate::ingest::control::{self, Ask, ControlError, Decision};
 use crate::read_model;
-use crate::writer::{self, Handle, sabotage::Sabotage};
+use crate::writer::{self, Handle, StateChange, sabotage::Sabotage};
 
 /// Stores what a person decided; returns once it is durable.
 pub(super) fn decide(context: &Context<'_>, events: Vec<NewEvent>) -> Result<(), CliError> {
@@ -26,6 +26,22 @@ pub(super) fn decide(context: &Context<'_>, events: Vec<NewEvent>) -> Result<(),
     match control::ask(&context.folder, Ask::Decide, &mut more) {
         Ok(Some(_)) => Ok(()),
         Ok(None) => with_writer(context, |writer| Ok(writer.store(events).map(|_| ())?)),
+        Err(ControlError::Refused(reason)) => Err(CliError::new(Exit::BadData, reason)),
+        Err(error @ ControlError::Socket { .. }) => {
+            Err(CliError::new(Exit::Unavailable, error.to_string()))
+        }
+    }
+}
+
+/// Changes a table that is no projection; the number of the row that it was about, if there is one.
+pub(super) fn change(context: &Context<'_>, change: StateChange) -> Result<Option<i64>, CliError> {
+    let mut more = |out: &mut dyn std::io::Write| {
+        serde_json::to_writer(&mut *out, &change)?;
+        out.write_all(b"\n")
+    };
+    match control::ask(&context.folder, Ask::Change, &mut more) {
+        Ok(Some(answer)) => Ok(answer["row"].as_i64()),
+        Ok(None) => with_writer(context, |writer| Ok(writer.change(change.clone())?)),
         Err(ControlError::Refused(reason)) => Err(CliError::new(Exit::BadData, reason)),
         Err(error @ ControlError::Socket { .. }) => {
             Err(CliError::new(Exit::Unavailable, error.to_string()))

@@ -12,9 +12,11 @@ pub mod table;
 pub mod term;
 pub mod when;
 
+mod channels;
 mod setup;
 
 pub mod alarm;
+pub mod alerts;
 pub mod cameras;
 pub mod check;
 pub mod completions;
@@ -35,6 +37,7 @@ pub mod rebuild;
 pub mod recordings;
 pub mod replay;
 pub mod retention;
+pub mod rules;
 pub mod run;
 pub mod sensors;
 pub mod sql;
@@ -83,6 +86,9 @@ Examples:
   nightjar presence                        who is at home
   nightjar faces list                      who was seen
   nightjar packages list --open            what lies before the door
+  nightjar alerts list                     who was told of what
+  nightjar alerts test --recipient ada     can ada be reached?
+  nightjar rules list                      what the house does by itself
   nightjar vault unseal clip.vge           open a recording
   nightjar pets list                       where the pets are
   nightjar wildlife species                which wild animals ever came
@@ -152,6 +158,10 @@ pub enum Verb {
     Publish(publish::Args),
     /// List, show, play, keep and delete recordings
     Recordings(recordings::Args),
+    /// Who was told of what, and whether they can be reached
+    Alerts(alerts::Args),
+    /// What the house does when several things hold, and why or why not
+    Rules(rules::Args),
     /// Arm the alarm
     Arm(alarm::ArmArgs),
     /// Disarm the alarm
@@ -301,6 +311,8 @@ fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> {
         Verb::Replay(args) => replay::run(args, context),
         Verb::Publish(args) => publish::run(args, context),
         Verb::Recordings(args) => recordings::run(args, context),
+        Verb::Alerts(args) => alerts::run(args, context),
+        Verb::Rules(args) => rules::run(args, context),
         Verb::Arm(args) => alarm::arm(args, context),
         Verb::Disarm(args) => alarm::disarm(args, context),
         Verb::Alarm(args) => alarm::run(args, context),

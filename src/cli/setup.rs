@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::exit::{CliError, Exit};
-use super::{Context, Global, folder};
-use crate::app::{Plan, StartError, Status};
+use super::{Context, Global, channels, folder};
+use crate::app::{Plan, StartError, Status, outbound};
 use crate::base::clock::MILLISECOND_NS;
 use crate::base::{fsutil, ids};
 use crate::config::{self, Config, ConfigError, Loaded, Origin, Override, Sources};
 use crate::decode::Rules;
 use crate::decode::topic::{Family, Topic, TopicFilter, check_disjoint};
 use crate::ingest::control::{self, Ask};
-use crate::ingest::mqtt::Broker;
+use crate::ingest::mqtt::{Broker, announce};
 use crate::ingest::recordings;
 use crate::ingest::recordings::retention::plan::{DiskLimits, Policies, Policy};
 use crate::ingest::recordings::retention::{Meter, Settings};
@@ -166,6 +166,7 @@ pub(super) fn plan(config: &Config, folder: &Path) -> Result<Plan, CliError> {
         registry: config.registry(),
         recordings: recordings(config, folder)?,
         tables: tables(config),
+        outbound: outbound(config),
         sabotage: sabotage()?,
     })
 }
@@ -183,6 +184,21 @@ pub(super) fn tables(config: &Config) -> tables::Policies {
         (name.to_owned(), limits)
     });
     limits.collect()
+}
+
+/// What leaves the box after this configuration.
+fn outbound(config: &Config) -> outbound::Settings {
+    outbound::Settings {
+        base: own_topics(config),
+        events: config.mqtt.publish_events,
+        compat: config.mqtt.compat,
+        directory: channels::directory(&config.alerts),
+    }
+}
+
+/// What our own topics lie below, such as `nightjar/home`.
+pub(super) fn own_topics(config: &Config) -> String {
+    format!("{}/{}", config.mqtt.publish_prefix, config.site.name)
 }
 
 /// How hard a commit is, and the writer's page cache in KiB.
@@ -214,12 +230,14 @@ pub(super) fn running_broker(context: &Context<'_>) -> Option<(String, u16)> {
 /// How topics and payloads are read after this configuration.
 pub(super) fn rules(config: &Config) -> Result<Rules, CliError> {
     let prefix = topic(&config.mqtt.prefix)?;
-    let own = filter(&format!(
-        "{}/{}/#",
-        config.mqtt.publish_prefix, config.site.name
-    ))?;
+    let mut own = vec![filter(&format!("{}/#", own_topics(config)))?];
+    if config.mqtt.compat {
+        for topic in announce::COMPAT_TOPICS {
+            own.push(filter(topic)?);
+        }
+    }
     let face_cameras = config.faces.opted_in().cloned();
-    Ok(Rules::new(prefix, vec![own])
+    Ok(Rules::new(prefix, own)
         .with_threats(config.wildlife.threats())
         .with_face_cameras(face_cameras))
 }

@@ -47,7 +47,18 @@ pub(super) struct Ran {
 
 impl House {
     fn empty() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let mut house = Self {
+            folder: tempfile::tempdir().unwrap(),
+            handle: None,
+            thread: None,
+        };
+        house.restart();
+        house
+    }
+
+    /// Starts the writer, on what is there.
+    fn restart(&mut self) {
+        let folder = &self.folder;
         let options = writer::Options {
             path: folder.path().join(folder::DATABASE_FILE),
             durability: Durability::Scratch,
@@ -67,11 +78,8 @@ impl House {
         .unwrap();
         let writer = started.writer;
         let thread = std::thread::Builder::new().spawn(move || writer.run());
-        Self {
-            folder,
-            handle: Some(started.handle),
-            thread: Some(thread.unwrap()),
-        }
+        self.handle = Some(started.handle);
+        self.thread = Some(thread.unwrap());
     }
 
     pub(super) fn new() -> Self {
@@ -318,6 +326,7 @@ fn sealed() -> NewEvent {
 }
 
 mod alarm;
+mod alerts;
 mod animals;
 mod checks;
 mod keys;

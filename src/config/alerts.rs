@@ -217,9 +217,23 @@ pub(super) fn values(alerts: &Alerts, complaints: &mut Vec<Complaint>) {
             complaints.push(("alerts.profile", message));
         }
     }
-    if alerts.recipient.iter().any(|one| one.web_push) && alerts.vapid_key_file.is_none() {
-        let message =
-            "is missing, but a recipient has `web_push`; `nightjar alerts vapid-key` makes one";
+}
+
+/// What recipients need of the other keys.
+pub(super) fn conflicts(alerts: &Alerts) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    if !alerts.recipient.iter().any(|one| one.web_push) {
+        return complaints;
+    }
+    if alerts.contact.is_none() {
+        let message = "`alerts.contact` is missing, but a recipient has `web_push`: push services \
+                       want to know whom to write to, such as \"mailto:me@example.org\"";
+        complaints.push(("alerts.contact", message.into()));
+    }
+    if alerts.vapid_key_file.is_none() {
+        let message = "`alerts.vapid_key_file` is missing, but a recipient has `web_push`; \
+                       `nightjar alerts vapid-key` makes one";
         complaints.push(("alerts.vapid_key_file", message.into()));
     }
+    complaints
 }

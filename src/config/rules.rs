@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::sections::Mqtt;
 use super::validate::Complaint;
 use crate::base::clock::SECOND_NS;
-use crate::decode::topic::Topic;
+use crate::decode::topic::{Topic, TopicFilter};
 use crate::event::alarm::Action;
 use crate::reactor::rules::{self, Condition, Logic};
 
@@ -82,8 +83,28 @@ pub(super) fn settings(rules: &[Rule]) -> Vec<rules::Rule> {
     rules.iter().map(rule).collect()
 }
 
+/// Whether a message on the topic would come back as input.
+fn is_heard(topic: &str, mqtt: &Mqtt) -> bool {
+    let filters = &mqtt.filters;
+    let mut extra = [
+        &filters.sensor,
+        &filters.camera,
+        &filters.pet,
+        &filters.wildlife,
+        &filters.log,
+        &filters.house,
+    ]
+    .into_iter()
+    .flatten();
+    topic.starts_with(&format!("{}/", mqtt.prefix))
+        || extra.any(|filter| {
+            let filter = filter.parse::<TopicFilter>();
+            filter.is_ok_and(|filter| filter.matches(topic))
+        })
+}
+
 /// What is wrong with single values.
-pub(super) fn values(rules: &[Rule], publish_prefix: &str, complaints: &mut Vec<Complaint>) {
+pub(super) fn values(rules: &[Rule], complaints: &mut Vec<Complaint>) {
     let key = "rule";
     let mut complain = |message: String| complaints.push((key, message));
     if rules.len() > RULES_MAX {
@@ -115,12 +136,32 @@ pub(super) fn values(rules: &[Rule], publish_prefix: &str, complaints: &mut Vec<
             if let Err(error) = topic.parse::<Topic>() {
                 complain(format!("number {number}: topic {topic:?}: {error}"));
             }
-            if topic.starts_with(&format!("{publish_prefix}/")) {
-                complain(format!(
-                    "number {number}: topic {topic:?} lies below `mqtt.publish_prefix`, where \
-                     Nightjar's own messages are"
-                ));
-            }
         }
     }
+}
+
+/// What the rules say that the broker's section does not allow.
+pub(super) fn conflicts(rules: &[Rule], mqtt: &Mqtt) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    for (index, rule) in rules.iter().enumerate() {
+        for action in &rule.actions {
+            let Action::Publish { topic, .. } = action else {
+                continue;
+            };
+            let wrong = if topic.starts_with(&format!("{}/", mqtt.publish_prefix)) {
+                "lies below `mqtt.publish_prefix`, where Nightjar's own messages are"
+            } else if is_heard(topic, mqtt) {
+                "lies below `mqtt.prefix` or fits `mqtt.filters`, where Nightjar listens: it would \
+                 hear itself"
+            } else {
+                continue;
+            };
+            let number = index + 1;
+            complaints.push((
+                "rule",
+                format!("`rule` number {number}: topic {topic:?} {wrong}"),
+            ));
+        }
+    }
+    complaints
 }

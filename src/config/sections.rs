@@ -190,6 +190,12 @@ pub struct Mqtt {
     /// A packet larger than `max_packet` is taken once, up to this size, and stored raw, so that it
     /// does not come again for ever. At least `max_packet`, at most 256 MiB.
     pub receive_hard_cap: Size,
+    /// Whether every event is published after its commit, below nightjar/<site>/event/. The
+    /// alarm's state, alerts and what rules publish are told in any case.
+    pub publish_events: bool,
+    /// Whether vigilar's own topics are served too: `vigilar/system/arm_state` and
+    /// `vigilar/events/published`.
+    pub compat: bool,
     /// More topics for a family, beside those below `prefix`. No two families' filters may overlap.
     pub filters: Filters,
 }
@@ -208,6 +214,8 @@ impl Default for Mqtt {
             keep_alive: Duration::from_secs(30),
             max_packet: Size::mib(16),
             receive_hard_cap: Size::mib(64),
+            publish_events: true,
+            compat: false,
             filters: Filters::default(),
         }
     }

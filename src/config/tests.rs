@@ -932,6 +932,41 @@ fn policies_are_read_in_their_order_and_written_again() {
 }
 
 #[test]
+fn a_rule_may_not_publish_where_nightjar_listens() {
+    let rule = |topic: &str| {
+        format!(
+            "mqtt.filters.sensor = ['zigbee2mqtt/+']\n[[rule]]\nid = 'x'\n\
+             conditions = [{{ type = 'camera_motion' }}]\n\
+             actions = [{{ type = 'publish', topic = '{topic}', payload = 'ON' }}]\n"
+        )
+    };
+    for topic in [
+        "vigilar/sensor/a/contact_open",
+        "zigbee2mqtt/siren",
+        "nightjar/home/alarm",
+    ] {
+        let error = House::with(&rule(topic)).error();
+        assert!(
+            error.contains(&format!("number 1: topic {topic:?} lies below")),
+            "{error}"
+        );
+    }
+    House::with(&rule("zigbee2mqtt/siren/set")).load();
+}
+
+#[test]
+fn web_push_needs_a_key_and_a_contact() {
+    let recipient = "[[alerts.recipient]]\nname = 'ada'\nweb_push = true\n";
+    let error = House::with(recipient).error();
+    assert!(
+        error.contains("alerts.contact") && error.contains("alerts.vapid_key_file"),
+        "{error}"
+    );
+    let all = "[alerts]\ncontact = 'mailto:ada@example.org'\nvapid_key_file = '/k'\n";
+    House::with(&format!("{all}{recipient}")).load();
+}
+
+#[test]
 fn a_wild_animal_has_one_threat() {
     refused(
         "wildlife.predators = ['Bear']",

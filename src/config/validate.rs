@@ -68,7 +68,7 @@ pub(super) fn values(config: &Config) -> Vec<Complaint> {
     recordings(&config.recordings, &mut complaints);
     retention::values(&config.retention, &mut complaints);
     alarm::values(&config.alarm, &mut complaints);
-    rules::values(&config.rule, &config.mqtt.publish_prefix, &mut complaints);
+    rules::values(&config.rule, &mut complaints);
     alerts::values(&config.alerts, &mut complaints);
     registry::values(config, &mut complaints);
     wildlife::values(&config.wildlife, &mut complaints);
@@ -80,6 +80,8 @@ pub(super) fn values(config: &Config) -> Vec<Complaint> {
 /// What is wrong with keys together.
 pub(super) fn conflicts(config: &Config) -> Vec<Complaint> {
     let mut conflicts = retention::conflicts(&config.retention);
+    conflicts.extend(rules::conflicts(&config.rule, &config.mqtt));
+    conflicts.extend(alerts::conflicts(&config.alerts));
     conflicts.extend(wildlife::conflicts(&config.wildlife));
     conflicts.extend(people::conflicts(config));
     let mqtt = &config.mqtt;

@@ -1,6 +1,8 @@
-//! Sending one alert over one channel: [`ntfy`], a [`webhook`], or [`web_push`] to a browser.
+//! Telling people: each alert over each channel of each recipient, by [`ntfy`], a [`webhook`],
+//! [`web_push`] to a browser, or a message on the bus.
 //!
-//! A send is one HTTP request, made synchronously, and its [`Outcome`] says what the caller must do
+//! [`dispatch`] takes what is due from the tables, lets the [`courier`] send it, and stores what came
+//! of it. All else here knows no database: a send is one HTTP request, made synchronously, and its [`Outcome`] says what the caller must do
 //! next. What is due, what was tried and what is remembered is the caller's business; [`backoff`]
 //! tells it when to try again.
 //!
@@ -10,6 +12,8 @@
 //! come in as arguments.
 
 pub mod backoff;
+pub mod courier;
+pub mod dispatch;
 pub mod ntfy;
 pub mod post;
 #[cfg(test)]

@@ -75,6 +75,11 @@ impl Address {
         }
     }
 
+    /// All of it, for the one place that stores it.
+    pub fn expose(&self) -> String {
+        self.0.to_string()
+    }
+
     /// Host and, if given, port.
     pub fn host(&self) -> &str {
         self.0

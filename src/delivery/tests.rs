@@ -1,6 +1,7 @@
 //! Each channel against a real server on loopback, which behaves well or badly.
 #![allow(clippy::unwrap_used)]
 
+mod dispatch;
 mod ntfy;
 mod post;
 mod server;

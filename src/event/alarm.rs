@@ -178,7 +178,7 @@ impl Channel {
 }
 
 /// One delivery to be made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Target {
     /// Who.
     pub recipient: String,

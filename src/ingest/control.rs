@@ -4,7 +4,8 @@
 //! `{"ask":"status"}`, `{"ask":"rebuild"}`, `{"ask":"replay"}` followed by the lines of a fixture
 //! stream and the end of input, `{"ask":"decide"}` followed by one [`Decision`] a line,
 //! `{"ask":"retention"}` followed by one [`Order`], `{"ask":"arm"}` followed by one [`ArmOrder`],
-//! `{"ask":"forget"}` followed by a profile's number. An answer is `{"ok":…}` or `{"error":"…"}`.
+//! `{"ask":"forget"}` followed by a profile's number, `{"ask":"change"}` followed by one
+//! [`StateChange`]. An answer is `{"ok":…}` or `{"error":"…"}`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -25,7 +26,7 @@ use crate::base::clock::UnixNanos;
 use crate::base::shutdown::Shutdown;
 use crate::event::house::{ArmMode, ArmRequested, PinVerdict};
 use crate::event::{Event, Kind, NewEvent};
-use crate::writer::Receipt;
+use crate::writer::{Receipt, StateChange};
 
 /// Name of the socket in the data folder.
 pub const SOCKET: &str = "nightjar.sock";
@@ -52,6 +53,8 @@ pub enum Ask {
     Arm,
     /// Forget a person; the number of the profile follows.
     Forget,
+    /// Change a table that is no projection; one [`StateChange`] follows.
+    Change,
 }
 
 /// A person's wish to arm or disarm, from the box itself.
@@ -241,6 +244,7 @@ fn answer(
             Ok(Ask::Retention) => order(&mut lines, desk)?,
             Ok(Ask::Arm) => arm(&mut lines, direct)?,
             Ok(Ask::Forget) => forget(&mut lines, direct)?,
+            Ok(Ask::Change) => change(&mut lines, direct)?,
             Err(error) => Err(format!("not a question: {error}")),
         },
     };
@@ -344,6 +348,22 @@ fn forget(
         .map_err(|error| error.to_string())
         .and_then(std::convert::identity)
         .and_then(|done| serde_json::to_value(done).map_err(|error| error.to_string())))
+}
+
+fn change(
+    lines: &mut impl BufRead,
+    direct: &Direct,
+) -> std::io::Result<Result<serde_json::Value, String>> {
+    let line = Zeroizing::new(read_line(lines)?.unwrap_or_default());
+    // The reason would quote what may be a secret.
+    let Ok(change) = serde_json::from_str::<StateChange>(&line) else {
+        return Ok(Err("not a change of a table".into()));
+    };
+    Ok(direct
+        .writer
+        .change(change)
+        .map(|row| serde_json::json!({ "row": row }))
+        .map_err(|error| error.to_string()))
 }
 
 fn read_line(lines: &mut impl BufRead) -> std::io::Result<Option<String>> {

@@ -4,6 +4,7 @@
 //! `events`; a rule without such conditions when the alarm's state changes. With AND, its other event
 //! conditions hold when such a moment was within [`Rule::within_ns`] before.
 
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::time_window::TimeWindow;
@@ -145,26 +146,119 @@ fn concerns(rule: &Rule, moment: &Moment, kind: Kind) -> bool {
 }
 
 fn holds(scene: &mut Scene<'_>, rule: &Rule, moment: &Moment) -> Result<bool, StorageError> {
-    let mut recent = None;
+    let mut judge = Judge {
+        session: scene.session,
+        zone: &scene.settings.zone,
+        rule,
+        moment,
+        state: None,
+        recent: None,
+    };
     for condition in &rule.conditions {
-        let holds = match condition {
-            Condition::ArmState { state } => alarm::standing(scene.session)?.state == *state,
-            Condition::TimeWindow { window } => {
-                window.contains(moment.timestamp_ns, &scene.settings.zone)
-            }
-            Condition::SensorEvent { .. } | Condition::CameraMotion { .. } => {
-                condition.names(moment)
-                    || (rule.logic == Logic::And
-                        && happened(scene.session, rule, condition, moment, &mut recent)?)
-            }
-        };
-        match (rule.logic, holds) {
+        match (rule.logic, judge.finds(condition)?) {
             (Logic::And, false) => return Ok(false),
             (Logic::Or, true) => return Ok(true),
             _ => {}
         }
     }
     Ok(rule.logic == Logic::And && !rule.conditions.is_empty())
+}
+
+/// Judges the conditions of one rule at one moment.
+struct Judge<'j> {
+    session: &'j mut dyn Session,
+    zone: &'j TimeZone,
+    rule: &'j Rule,
+    moment: &'j Moment,
+    /// The alarm's state then, once it is known.
+    state: Option<ArmState>,
+    /// What was shortly before, once it is known.
+    recent: Option<Vec<Moment>>,
+}
+
+impl Judge<'_> {
+    fn finds(&mut self, condition: &Condition) -> Result<bool, StorageError> {
+        Ok(match condition {
+            Condition::ArmState { state } => {
+                let now = match self.state {
+                    Some(now) => now,
+                    None => *self.state.insert(alarm::standing(self.session)?.state),
+                };
+                now == *state
+            }
+            Condition::TimeWindow { window } => {
+                window.contains(self.moment.timestamp_ns, self.zone)
+            }
+            Condition::SensorEvent { .. } | Condition::CameraMotion { .. } => {
+                condition.names(self.moment)
+                    || (self.rule.logic == Logic::And
+                        && happened(
+                            self.session,
+                            self.rule,
+                            condition,
+                            self.moment,
+                            &mut self.recent,
+                        )?)
+            }
+        })
+    }
+}
+
+/// How a rule stands to an event of the past: what was seen then, for people who wonder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Examination {
+    /// Whether such an event makes the rule look at its conditions at all.
+    pub concerned: bool,
+    /// Whether each condition held, in their order.
+    pub conditions: Vec<bool>,
+    /// Whether all of them or one of them did, as the rule demands.
+    pub holds: bool,
+    /// Until when the rule rested then, if it did.
+    pub resting_until: Option<UnixNanos>,
+}
+
+/// Holds a rule against an event of the past; nothing when the event was no moment, which no rule
+/// looks at. The alarm's state is taken as of then.
+pub fn examine(
+    session: &mut dyn Session,
+    zone: &TimeZone,
+    rule: &Rule,
+    event: &Envelope,
+) -> Result<Option<Examination>, StorageError> {
+    let Some(moment) = events::moment_at(session, event.position)? else {
+        return Ok(None);
+    };
+    let state = alarm::standing_at(session, event.position)?.state;
+    let since = event.occurred_at.saturating_sub(rule.cooldown_ns);
+    let fired = events::last_before(session, "RULE_FIRED", &rule.id, since, event.position)?;
+    let mut judge = Judge {
+        session,
+        zone,
+        rule,
+        moment: &moment,
+        state: Some(state),
+        recent: None,
+    };
+    let found: Result<Vec<bool>, _> = rule
+        .conditions
+        .iter()
+        .map(|condition| judge.finds(condition))
+        .collect();
+    let conditions = found?;
+    let rests = |fired: UnixNanos| event.occurred_at.abs_diff(fired) < rule.cooldown_ns as u64;
+    Ok(Some(Examination {
+        concerned: !event.is_snapshot()
+            && event.kind() != Kind::RuleFired
+            && concerns(rule, &moment, event.kind()),
+        holds: match rule.logic {
+            Logic::And => !conditions.is_empty() && conditions.iter().all(|holds| *holds),
+            Logic::Or => conditions.iter().any(|holds| *holds),
+        },
+        conditions,
+        resting_until: fired
+            .filter(|fired| rests(*fired))
+            .map(|fired| fired.saturating_add(rule.cooldown_ns)),
+    }))
 }
 
 /// Whether such a moment was shortly before.

@@ -6,7 +6,7 @@ use crate::base::clock::UnixNanos;
 use crate::event::alarm::ArmState;
 use crate::event::house::{ArmMode, PinVerdict};
 use crate::event::{Envelope, Event, Kind};
-use crate::storage::{Session, StorageError, first};
+use crate::storage::{Row, Session, StorageError, first};
 use crate::values;
 
 pub(super) const PROJECTION: Projection = Projection {
@@ -77,16 +77,60 @@ pub fn standing(session: &mut dyn Session) -> Result<Standing, StorageError> {
         session,
         "SELECT state, target, at, deadline_at FROM arm_state_log ORDER BY id DESC LIMIT 1",
         &[],
-        |row| {
-            Ok(Standing {
-                state: ArmState::from_name(row.text(0)?).unwrap_or_default(),
-                target: row.opt_text(1)?.and_then(ArmMode::from_name),
-                since: row.int(2)?,
-                deadline: row.opt_int(3)?,
-            })
-        },
+        standing_of,
     )?;
     Ok(last.unwrap_or_default())
+}
+
+/// A step of the alarm as the table tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Its event.
+    pub position: i64,
+    /// What the alarm has done since.
+    pub standing: Standing,
+    /// Who or what brought it about.
+    pub triggered_by: String,
+}
+
+/// The last step of the alarm, if it ever took one.
+pub fn last_step(session: &mut dyn Session) -> Result<Option<Step>, StorageError> {
+    first(
+        session,
+        "SELECT state, target, at, deadline_at, id, triggered_by FROM arm_state_log \
+         ORDER BY id DESC LIMIT 1",
+        &[],
+        |row| {
+            Ok(Step {
+                standing: standing_of(row)?,
+                position: row.int(4)?,
+                triggered_by: row.text(5)?.to_owned(),
+            })
+        },
+    )
+}
+
+/// What the alarm did when the rules looked at the event at `position`: the steps that this event
+/// itself brought about come before the rules.
+pub fn standing_at(session: &mut dyn Session, position: i64) -> Result<Standing, StorageError> {
+    let last = first(
+        session,
+        "SELECT a.state, a.target, a.at, a.deadline_at FROM arm_state_log a \
+         JOIN event_log e ON e.position = a.id WHERE a.id <= ?1 OR e.cause = ?1 \
+         ORDER BY a.id DESC LIMIT 1",
+        values![position],
+        standing_of,
+    )?;
+    Ok(last.unwrap_or_default())
+}
+
+fn standing_of(row: &dyn Row) -> Result<Standing, StorageError> {
+    Ok(Standing {
+        state: ArmState::from_name(row.text(0)?).unwrap_or_default(),
+        target: row.opt_text(1)?.and_then(ArmMode::from_name),
+        since: row.int(2)?,
+        deadline: row.opt_int(3)?,
+    })
 }
 
 /// Why the request at `position` was refused; none when it was granted.

@@ -200,28 +200,33 @@ pub struct Pending {
     pub attempts: i64,
     /// When to try.
     pub next_at: UnixNanos,
-    /// When the alert was raised.
+    /// When it happened.
     pub raised_at: UnixNanos,
+    /// When this box learned of it; from here on it is tried.
+    pub stored_at: UnixNanos,
     /// What it is about.
     pub alert_type: String,
+    /// What asked for it: `rule/…` or `profile/…`.
+    pub rule_name: String,
     /// Severity on the scale 0–6.
     pub severity_id: i64,
     /// What counts as the same.
     pub dedup_key: String,
     /// The message.
     pub description: String,
-    /// The event that it is about.
-    pub event: i64,
 }
 
-/// The deliveries that wait, those due first; at most `limit`.
+/// Of each target the delivery that is to be made first, those due first; at most `limit`. One of
+/// each, so that a target with a long queue leaves room for the others.
 pub fn pending(session: &mut dyn Session, limit: i64) -> Result<Vec<Pending>, StorageError> {
     all(
         session,
         "SELECT d.alert_id, d.recipient, d.channel, d.address, d.attempts, d.next_at, \
-         a.timestamp_ns, a.alert_type, a.severity_id, a.dedup_key, a.description, a.event_id \
-         FROM alert_deliveries d JOIN alerts a ON a.alert_id = d.alert_id \
-         WHERE d.status = 'PENDING' ORDER BY d.next_at LIMIT ?1",
+         a.timestamp_ns, l.received_at, a.alert_type, a.rule_name, a.severity_id, a.dedup_key, \
+         a.description FROM (SELECT *, row_number() OVER (PARTITION BY recipient, channel, address \
+         ORDER BY next_at, alert_id) AS place FROM alert_deliveries WHERE status = 'PENDING') d \
+         JOIN alerts a ON a.alert_id = d.alert_id JOIN event_log l ON l.position = d.alert_id \
+         WHERE d.place = 1 ORDER BY d.next_at, d.alert_id LIMIT ?1",
         values![limit],
         |row| {
             let channel = Channel::from_name(row.text(2)?)
@@ -236,11 +241,53 @@ pub fn pending(session: &mut dyn Session, limit: i64) -> Result<Vec<Pending>, St
                 attempts: row.int(4)?,
                 next_at: row.int(5)?,
                 raised_at: row.int(6)?,
-                alert_type: row.text(7)?.to_owned(),
-                severity_id: row.int(8)?,
-                dedup_key: row.text(9)?.to_owned(),
-                description: row.text(10)?.to_owned(),
-                event: row.int(11)?,
+                stored_at: row.int(7)?,
+                alert_type: row.text(8)?.to_owned(),
+                rule_name: row.text(9)?.to_owned(),
+                severity_id: row.int(10)?,
+                dedup_key: row.text(11)?.to_owned(),
+                description: row.text(12)?.to_owned(),
+            })
+        },
+    )
+}
+
+/// A browser's push subscription as it is stored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PushSubscription {
+    /// Whose.
+    pub recipient: String,
+    /// The address at the push service; a secret.
+    pub endpoint: String,
+    /// The browser's public key.
+    pub p256dh: Vec<u8>,
+    /// The secret of browser and sender.
+    pub auth: Vec<u8>,
+}
+
+impl std::fmt::Debug for PushSubscription {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PushSubscription")
+            .field("recipient", &self.recipient)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The push subscription with this number.
+pub fn push_subscription(
+    session: &mut dyn Session,
+    id: i64,
+) -> Result<Option<PushSubscription>, StorageError> {
+    first(
+        session,
+        "SELECT recipient, endpoint, p256dh, auth FROM push_subscriptions WHERE id = ?1",
+        values![id],
+        |row| {
+            Ok(PushSubscription {
+                recipient: row.text(0)?.to_owned(),
+                endpoint: row.text(1)?.to_owned(),
+                p256dh: row.blob(2)?.to_vec(),
+                auth: row.blob(3)?.to_vec(),
             })
         },
     )
@@ -282,5 +329,18 @@ pub(super) const VIEWS: &[View] = &[
         sql: "SELECT next_at, alert_id, recipient, channel, address, status, attempts \
               FROM alert_deliveries WHERE next_at >= ?1 AND next_at < ?2 \
               ORDER BY alert_id DESC, recipient, channel, address LIMIT ?3",
+    },
+    View {
+        name: "push_subscriptions",
+        about: "browsers that want to be told; of their addresses only the server",
+        columns: columns![
+            "created_at" Time, "recipient" Text, "server" Text, "user_agent" Text,
+            "last_used_at" Time, "id" Number
+        ],
+        // What stands behind the server is as good as a password.
+        sql: "SELECT created_at, recipient, substr(endpoint, 1, instr(endpoint, '://') + 2 \
+              + coalesce(nullif(instr(substr(endpoint, instr(endpoint, '://') + 3), '/'), 0) - 1, \
+              length(endpoint))), user_agent, last_used_at, id FROM push_subscriptions \
+              WHERE created_at >= ?1 AND created_at < ?2 ORDER BY id DESC LIMIT ?3",
     },
 ];

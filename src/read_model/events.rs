@@ -22,7 +22,7 @@ use classification::{Circumstances, Severity};
 use memory::{Change, Memory};
 
 pub use memory::configured;
-pub use moments::{Moment, moment_at, moments_between};
+pub use moments::{Moment, last_before, moment_at, moments_after, moments_between};
 
 /// The kinds that can be moments.
 pub const KINDS: &[Kind] = &[

@@ -76,6 +76,11 @@ impl Writer {
                 Command::Barrier(reply) => {
                     let _ = reply.send(());
                 }
+                Command::Change(change, reply) => {
+                    // Nothing of the log hangs on it: who asked is told, and may ask again.
+                    let now = self.options.clock.now();
+                    let _ = reply.send(change.store(&mut self.database, now));
+                }
             }
         }
         // Best effort: the WAL is as durable as the database.
@@ -199,6 +204,7 @@ impl Writer {
             }
         };
         self.head.set(self.ledger.head());
+        self.followers.ring();
         self.telemetry.batches_committed.add_one();
         self.answer(batch, receipts);
         Ok(())

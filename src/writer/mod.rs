@@ -10,6 +10,7 @@
 
 pub mod as_of;
 mod batch;
+pub mod change;
 pub mod check;
 pub mod forget;
 pub mod reaction;
@@ -17,8 +18,8 @@ pub mod rebuild;
 pub mod sabotage;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -38,6 +39,7 @@ use crate::storage::sqlite::{Database, Durability};
 use crate::storage::{Disposition, StorageError, first, migrate, sqlite};
 use crate::values;
 
+pub use change::StateChange;
 pub use reaction::Reactions;
 
 /// Submissions that may wait for the writer: four batches, so that it never waits for the decoder,
@@ -161,6 +163,7 @@ enum Command {
     Tick(Sender<()>),
     Forget(i64, Sender<Result<forget::Forgotten, String>>),
     Barrier(Sender<()>),
+    Change(Box<StateChange>, Sender<Result<Option<i64>, StorageError>>),
 }
 
 /// What others hold of the writer. The writer drains and ends when the last one is dropped.
@@ -168,8 +171,28 @@ enum Command {
 pub struct Handle {
     commands: Sender<Command>,
     head: Arc<Gauge>,
+    followers: Arc<Followers>,
     /// Nothing is ever sent; it disconnects when the writer is gone.
     alive: Receiver<()>,
+}
+
+/// Who wants to know that something became durable: the other ends of [`Handle::follow`].
+#[derive(Debug, Default)]
+struct Followers(Mutex<Vec<Sender<()>>>);
+
+impl Followers {
+    fn add(&self) -> Receiver<()> {
+        // One is enough: it says that there is news, not how much.
+        let (bell, news) = bounded(1);
+        let mut bells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        bells.push(bell);
+        news
+    }
+
+    fn ring(&self) {
+        let mut bells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        bells.retain(|bell| !matches!(bell.try_send(()), Err(TrySendError::Disconnected(()))));
+    }
 }
 
 impl std::fmt::Debug for Handle {
@@ -198,9 +221,8 @@ impl Handle {
                 Command::Rebuild(_)
                 | Command::Tick(_)
                 | Command::Forget(..)
-                | Command::Barrier(_) => {
-                    unreachable!("only submissions are tried")
-                }
+                | Command::Barrier(_)
+                | Command::Change(..) => unreachable!("only submissions are tried"),
             },
         }
     }
@@ -255,6 +277,21 @@ impl Handle {
         self.await_answer(&answer)
     }
 
+    /// Changes a table that is no projection, in a transaction of its own; the number of the row
+    /// that was written or removed, none when there was none. Durable when it returns.
+    pub fn change(&self, change: StateChange) -> Result<Option<i64>, WriterError> {
+        let (reply, answer) = bounded(1);
+        self.commands
+            .send(Command::Change(Box::new(change), reply))
+            .map_err(|_| WriterError::Stopped)?;
+        Ok(self.await_answer(&answer)??)
+    }
+
+    /// A channel that holds something whenever events became durable since it was emptied last.
+    pub fn follow(&self) -> Receiver<()> {
+        self.followers.add()
+    }
+
     /// Waits for an answer or for the end of the writer. A question that lies in the channel when
     /// the writer ends stays there as long as a handle lives, and so does its way to answer: who
     /// waited for that alone would wait for ever.
@@ -284,6 +321,7 @@ pub struct Writer {
     ledger: Ledger,
     telemetry: Arc<Telemetry>,
     head: Arc<Gauge>,
+    followers: Arc<Followers>,
     shutdown: Shutdown,
     commands: Receiver<Command>,
     /// Dropped with the writer, which tells those who wait for an answer.
@@ -364,9 +402,11 @@ pub fn start(
     head.set(ledger.head());
     let (sender, commands) = bounded(CHANNEL_SUBMISSIONS);
     let (alive, dropped_with_writer) = bounded(0);
+    let followers = Arc::<Followers>::default();
     let handle = Handle {
         commands: sender,
         head: Arc::clone(&head),
+        followers: Arc::clone(&followers),
         alive: dropped_with_writer,
     };
     let writer = Writer {
@@ -375,6 +415,7 @@ pub fn start(
         ledger,
         telemetry,
         head,
+        followers,
         shutdown,
         commands,
         _alive: alive,

@@ -2,6 +2,8 @@
 //! the log cannot be changed, nobody waits for ever.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod change;
+
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::thread::JoinHandle;
 

@@ -8,6 +8,7 @@ mod errors;
 mod flood;
 mod kills;
 mod ledger;
+mod outbound;
 mod refusals;
 mod rig;
 mod sabotage;

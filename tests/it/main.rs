@@ -5,6 +5,7 @@ mod animals;
 mod architecture;
 mod bench_box;
 mod forgetting;
+mod outbound;
 mod parking;
 mod people;
 mod plans;

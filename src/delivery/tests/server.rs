@@ -28,6 +28,7 @@ pub(super) fn status(code: u16, headers: &str) -> Answer {
 }
 
 /// What arrived.
+#[derive(Clone)]
 pub(super) struct Request {
     /// `POST /path HTTP/1.1`
     pub(super) line: String,
@@ -122,7 +123,7 @@ fn answer_one(mut stream: TcpStream, answer: Answer, ended: &Receiver<()>) -> Op
     Some(request)
 }
 
-fn read(stream: &TcpStream) -> Option<Request> {
+pub(super) fn read(stream: &TcpStream) -> Option<Request> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;

@@ -35,6 +35,11 @@ mod rfc {
     pub(super) const BODY: &str = "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN";
 }
 
+/// Public key and secret of the browser that [`opened`] reads for.
+pub(super) fn browser() -> (Vec<u8>, Vec<u8>) {
+    (unbase64(rfc::BROWSER_PUBLIC), unbase64(rfc::AUTH))
+}
+
 fn unbase64(text: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(text).unwrap()
 }
@@ -47,7 +52,7 @@ fn subscription(endpoint: &str) -> Subscription {
     Subscription::new(endpoint, rfc::BROWSER_PUBLIC, rfc::AUTH).unwrap()
 }
 
-fn vapid() -> Vapid {
+pub(super) fn vapid() -> Vapid {
     let key = VapidKey::generate(&Zeroizing::new([7; 32]));
     Vapid::new(key, "mailto:anna@example.org").unwrap()
 }
@@ -92,7 +97,7 @@ fn decrypt(body: &[u8], browser: &SecretKey, auth: &[u8]) -> Vec<u8> {
     plain
 }
 
-fn opened(request: &Request) -> Value {
+pub(super) fn opened(request: &Request) -> Value {
     let plain = decrypt(
         &request.body,
         &private(rfc::BROWSER_PRIVATE),

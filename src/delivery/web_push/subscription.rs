@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use p256::PublicKey;
+use p256::elliptic_curve::sec1::ToSec1Point;
 use serde::Deserialize;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -109,6 +110,17 @@ impl Subscription {
                 .map_err(|_| BadSubscription::NotAPoint)?,
             auth: decode("auth", auth)?,
         })
+    }
+
+    /// Of its parts as they are stored.
+    pub fn from_bytes(endpoint: &str, p256dh: &[u8], auth: &[u8]) -> Result<Self, BadSubscription> {
+        Self::new(endpoint, &BASE64URL.encode(p256dh), &BASE64URL.encode(auth))
+    }
+
+    /// The browser's key and the shared secret, for storing them.
+    pub fn to_bytes(&self) -> (Vec<u8>, Vec<u8>) {
+        let point = self.p256dh.to_sec1_point(false);
+        (point.as_bytes().to_vec(), self.auth.to_vec())
     }
 
     /// Where to send to.

@@ -8,11 +8,17 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::base::clock::{MILLISECOND_NS, UnixNanos, rfc3339};
+use crate::event::alarm::RecordingRequested;
+use crate::event::house::ArmMode;
 use crate::event::{Envelope, Event};
+use crate::read_model::alarm::Step;
 
 /// Largest `data` and longest `text` of one announcement, bytes: more is for those who ask the
 /// log. Some clients on small boards read no more than this.
 pub const DATA_BYTES: usize = 8 * 1024;
+
+/// What is published in vigilar's own words, and so must never be read back.
+pub const COMPAT_TOPICS: [&str; 2] = [COMPAT_EVENTS, COMPAT_ARM_STATE];
 
 /// Where vigilar's programs look for events.
 const COMPAT_EVENTS: &str = "vigilar/events/published";
@@ -85,9 +91,60 @@ struct CompatArmState<'a> {
     triggered_by: &'a str,
 }
 
-/// The event on `nightjar/<site>/event/<kind>`. `truncated` says that `data` is left out, or `text`
+#[derive(Serialize)]
+struct Alarm<'a> {
+    state: &'static str,
+    target: Option<&'static str>,
+    deadline: Option<String>,
+    since: Option<String>,
+    triggered_by: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct RecordingWish<'a> {
+    cameras: &'a [String],
+    requested_by: &'a str,
+    reason: &'a str,
+    at: String,
+    position: i64,
+}
+
+/// What the alarm does on `nightjar/<site>/alarm`; retained, since it is true until it changes.
+pub fn alarm(base: &str, step: Option<&Step>) -> Announcement {
+    let standing = step.map(|step| step.standing).unwrap_or_default();
+    let alarm = Alarm {
+        state: standing.state.name(),
+        target: standing.target.map(ArmMode::name),
+        deadline: standing.deadline.map(rfc3339),
+        since: step.map(|step| rfc3339(step.standing.since)),
+        triggered_by: step.map(|step| beginning(&step.triggered_by)),
+    };
+    Announcement {
+        topic: format!("{base}/alarm"),
+        payload: to_bytes(&alarm),
+        retain: true,
+    }
+}
+
+/// A wish to record on `nightjar/<site>/record`, for whoever runs the cameras.
+pub fn recording_wish(base: &str, envelope: &Envelope, wish: &RecordingRequested) -> Announcement {
+    let wish = RecordingWish {
+        cameras: &wish.cameras,
+        requested_by: &wish.requested_by,
+        reason: beginning(envelope.text()),
+        at: rfc3339(envelope.occurred_at),
+        position: envelope.position,
+    };
+    Announcement {
+        topic: format!("{base}/record"),
+        payload: to_bytes(&wish),
+        retain: false,
+    }
+}
+
+/// The event on `nightjar/<site>/event/<kind>`; `base` is `nightjar/<site>`. `truncated` says that `data` is left out, or `text`
 /// cut, because they are too large or nobody's business.
-pub fn event(site: &str, envelope: &Envelope) -> Announcement {
+pub fn event(base: &str, envelope: &Envelope) -> Announcement {
     let kind = envelope.kind().name();
     let data = data(&envelope.event);
     let text = envelope.text.as_deref().map(beginning);
@@ -103,7 +160,7 @@ pub fn event(site: &str, envelope: &Envelope) -> Announcement {
         data,
     };
     Announcement {
-        topic: format!("nightjar/{site}/event/{kind}"),
+        topic: format!("{base}/event/{kind}"),
         payload: to_bytes(&native),
         retain: false,
     }

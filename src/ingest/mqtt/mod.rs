@@ -8,10 +8,12 @@
 //! The task that polls only polls. [`link`] is the seam to the MQTT client, [`acks`] the book of
 //! what is stored and not yet acknowledged.
 //!
-//! What we say ourselves goes by another connection: [`publisher`], in the words of [`announce`].
+//! What we say ourselves goes by another connection: the [`announcer`] follows the log and hands
+//! what [`announce`] makes of it to the [`publisher`].
 
 pub mod acks;
 pub mod announce;
+pub mod announcer;
 pub mod link;
 pub mod publish;
 pub mod publisher;

@@ -62,3 +62,36 @@ pub fn moments_between(
         moment,
     )
 }
+
+/// The moments behind a position, as far as another one, in their order.
+pub fn moments_after(
+    session: &mut dyn Session,
+    after: i64,
+    until: i64,
+) -> Result<Vec<Moment>, StorageError> {
+    all(
+        session,
+        "SELECT position, timestamp_ns, type, severity_id, source_type, source_id, message \
+         FROM events WHERE position > ?1 AND position <= ?2 ORDER BY position",
+        values![after, until],
+        moment,
+    )
+}
+
+/// When such a moment was last, since a time and before a position.
+pub fn last_before(
+    session: &mut dyn Session,
+    event_type: &str,
+    source_id: &str,
+    since: UnixNanos,
+    position: i64,
+) -> Result<Option<UnixNanos>, StorageError> {
+    let last = first(
+        session,
+        "SELECT max(timestamp_ns) FROM events WHERE timestamp_ns >= ?1 AND type = ?2 \
+         AND source_id = ?3 AND position < ?4",
+        values![since, event_type, source_id, position],
+        |row| row.opt_int(0),
+    )?;
+    Ok(last.flatten())
+}

@@ -46,7 +46,10 @@ fn a_reading_is_announced_under_its_kind() {
         linkquality: None,
         extra: Extra::new(),
     };
-    let told = event("home", &envelope("sensor/porch", "sensor/porch", reading));
+    let told = event(
+        "nightjar/home",
+        &envelope("sensor/porch", "sensor/porch", reading),
+    );
     assert_eq!(told.topic, "nightjar/home/event/sensor.reported");
     assert!(!told.retain);
     assert_eq!(
@@ -64,7 +67,7 @@ fn a_text_is_announced_beside_the_data() {
     let mut failed = envelope("camera/garden", "camera/garden", camera::Failed::default());
     failed.text = Some("lens \"fogged\"".into());
     assert_eq!(
-        text(&event("home", &failed)),
+        text(&event("nightjar/home", &failed)),
         concat!(
             r#"{"position":42,"kind":"camera.failed","occurred_at":"2026-11-20T03:12:07.250Z","#,
             r#""received_at":"2026-11-20T03:12:07.251Z","stream":"camera/garden","#,
@@ -130,7 +133,10 @@ fn pictures_and_unread_messages_stay_here() {
         }),
         message::Unmapped { payload }.into(),
     ] {
-        let told = fields(&event("home", &envelope("message/x", "message/x", unread)));
+        let told = fields(&event(
+            "nightjar/home",
+            &envelope("message/x", "message/x", unread),
+        ));
         assert_eq!(told.get("data"), None);
         assert_eq!(told["truncated"], true);
     }
@@ -150,13 +156,13 @@ fn what_is_too_large_is_left_out_or_cut_and_said_to_be() {
     );
     // A character of two bytes lies across the limit.
     line.text = Some(format!("a{}", "é".repeat(DATA_BYTES)));
-    let told = fields(&event("home", &line));
+    let told = fields(&event("nightjar/home", &line));
     assert_eq!(told.get("data"), None);
     assert_eq!(told["text"].as_str().unwrap().len(), DATA_BYTES - 1);
     assert_eq!(told["truncated"], true);
 
     line.event = camera::Failed::default().into();
-    let told = fields(&event("home", &line));
+    let told = fields(&event("nightjar/home", &line));
     assert_eq!(told["data"], json!({}));
     assert_eq!(told["truncated"], true, "the text is cut");
 }

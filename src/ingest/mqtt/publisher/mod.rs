@@ -73,12 +73,13 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Makes the task for this site; [`run`](Self::run) is to be spawned.
-    pub fn new(broker: Broker, site: &str, telemetry: Arc<Telemetry>) -> Self {
+    /// Makes the task for this site, whose own topics lie below `base`, such as `nightjar/home`;
+    /// [`run`](Self::run) is to be spawned.
+    pub fn new(broker: Broker, site: &str, base: &str, telemetry: Arc<Telemetry>) -> Self {
         let outbox = Outbox::new(telemetry, broker.max_packet_bytes);
         Self {
             client_id: format!("nightjar-{site}-publisher"),
-            availability: format!("nightjar/{site}/availability"),
+            availability: format!("{base}/availability"),
             outbox: Arc::new(outbox),
             health: Arc::default(),
             pace: Pace {

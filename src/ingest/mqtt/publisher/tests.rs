@@ -41,7 +41,8 @@ fn at(address: SocketAddr) -> Broker {
 /// A publisher at this address, not running yet.
 fn publisher(address: SocketAddr, pace: Pace) -> (Publisher, Arc<Telemetry>) {
     let telemetry = Arc::new(Telemetry::default());
-    let mut publisher = Publisher::new(at(address), "home", Arc::clone(&telemetry));
+    let base = "nightjar/home";
+    let mut publisher = Publisher::new(at(address), "home", base, Arc::clone(&telemetry));
     publisher.pace = pace;
     (publisher, telemetry)
 }

@@ -1,0 +1,124 @@
+//! `alerts`: who was told of what, and whether they can be reached.
+
+mod list;
+mod show;
+mod subscriptions;
+mod test;
+mod vapid_key;
+
+use clap::Subcommand;
+
+use super::exit::{CliError, Exit};
+use super::table::{FormatArgs, Heading, RowWriter};
+use super::{Context, suggestion};
+use crate::config::Config;
+use crate::event::alarm::Channel;
+use crate::read_model::view::Shape;
+use crate::storage::Owned;
+
+const EXAMPLES: &str = "\
+Examples:
+  nightjar alerts list --since today
+  nightjar alerts list --status pending                 what is still to be delivered
+  nightjar alerts show 1234                             one alert, its deliveries and every try
+  nightjar alerts log --recipient ada --status failed
+  nightjar alerts test --recipient ada                  a message now, by every channel of ada
+  nightjar alerts vapid-key --out /etc/nightjar/secrets/vapid.key
+  nightjar alerts subscriptions add --recipient ada --file subscription.json";
+
+/// Arguments of `alerts`.
+#[derive(Debug, clap::Args)]
+#[command(before_help = EXAMPLES)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// The alerts, the newest first, and how many deliveries are done
+    List(list::List),
+    /// One alert with its deliveries and every try
+    Show(show::Args),
+    /// Each try to tell somebody, and what was held back
+    Log(list::Log),
+    /// Send a message to a recipient now, and tell whether it arrived
+    Test(test::Args),
+    /// Browsers that want to be told
+    Subscriptions(subscriptions::Args),
+    /// Make the key for web push, or show its public half
+    VapidKey(vapid_key::Args),
+}
+
+/// Runs it.
+pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
+    match &args.verb {
+        Verb::List(args) => list::list(args, context),
+        Verb::Show(args) => show::run(args, context),
+        Verb::Log(args) => list::log(args, context),
+        Verb::Test(args) => test::run(args, context),
+        Verb::Subscriptions(args) => subscriptions::run(args, context),
+        Verb::VapidKey(args) => vapid_key::run(args, context),
+    }
+}
+
+/// A channel as it is typed: `ntfy`, `web-push`.
+fn channel(text: &str) -> Result<Channel, String> {
+    let name = text.to_uppercase().replace('-', "_");
+    Channel::from_name(&name).ok_or_else(|| {
+        let names = Channel::ALL.map(spoken);
+        let hint = suggestion::hint(text, names.iter().map(String::as_str));
+        format!(
+            "there is no such channel{hint} (channels: {})",
+            names.join(", ")
+        )
+    })
+}
+
+/// A channel as people write it.
+fn spoken(channel: Channel) -> String {
+    channel.name().to_lowercase().replace('_', "-")
+}
+
+/// Refuses a recipient that the configuration does not know.
+fn check_recipient(name: &str, config: &Config) -> Result<(), CliError> {
+    let names = || config.alerts.recipient.iter().map(|one| one.name.as_str());
+    if names().any(|known| known == name) {
+        return Ok(());
+    }
+    let hint = suggestion::hint(name, names());
+    let text = match names().collect::<Vec<_>>().join(", ") {
+        none if none.is_empty() => format!(
+            "there is no recipient {name:?}: the configuration has none; add [[alerts.recipient]]"
+        ),
+        all => format!("there is no recipient {name:?}{hint}\nRecipients are: {all}"),
+    };
+    Err(CliError::new(Exit::Usage, text))
+}
+
+/// Writes rows of which one more than `limit` was asked for.
+fn write_rows(
+    columns: &[(&str, Shape)],
+    mut rows: Vec<Vec<Owned>>,
+    limit: u32,
+    format: FormatArgs,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let heading = |(name, shape): &(&str, Shape)| Heading {
+        name: (*name).to_owned(),
+        shape: Some(*shape),
+    };
+    let headings = columns.iter().map(heading).collect();
+    let mut writer = RowWriter::begin(context.out, format.format(), headings)?;
+    for row in rows {
+        writer.row(context.out, row)?;
+    }
+    writer.end(context.out, context.screen, &context.zone, more)?;
+    if more {
+        context.out.flush()?;
+        context.note(&format!("these are the newest {limit}; --limit shows more"));
+    }
+    Ok(())
+}
