@@ -13,6 +13,7 @@ CREATE TABLE arm_state_log (
     reason       TEXT NOT NULL,
     position     INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX arm_state_log_by_time ON arm_state_log (at);
 
 -- Every request to arm or disarm and what became of it, for ever. The PIN is never part of it.
 CREATE TABLE arm_requests (
@@ -24,6 +25,7 @@ CREATE TABLE arm_requests (
     refusal      TEXT,                          -- why nothing came of it
     wrong_pins   INTEGER NOT NULL DEFAULT 0     -- in a row so far
 ) STRICT;
+CREATE INDEX arm_requests_by_time ON arm_requests (at);
 
 -- When each rule fired last: its cooldown survives a restart.
 CREATE TABLE rule_states (
@@ -71,7 +73,7 @@ CREATE TABLE alert_deliveries (
     PRIMARY KEY (alert_id, recipient, channel, address)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX alert_deliveries_pending ON alert_deliveries (next_at) WHERE status = 'PENDING';
-CREATE INDEX alert_deliveries_done ON alert_deliveries (next_at) WHERE status <> 'PENDING';
+CREATE INDEX alert_deliveries_by_time ON alert_deliveries (next_at);
 
 -- One row per try, and per alert that was held back.
 CREATE TABLE alert_log (

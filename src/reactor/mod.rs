@@ -15,8 +15,6 @@
 pub mod alarm;
 pub mod alerts;
 mod arming;
-#[cfg(test)]
-pub(crate) mod bench;
 pub mod faces;
 pub mod household;
 pub mod liveness;
@@ -127,3 +125,6 @@ impl Default for Settings {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

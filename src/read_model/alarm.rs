@@ -181,7 +181,7 @@ pub(super) const VIEWS: &[View] = &[
             "deadline_at" Time, "target" Text, "id" Number
         ],
         sql: "SELECT at, state, previous, triggered_by, reason, deadline_at, target, id \
-              FROM arm_state_log WHERE at >= ?1 AND at < ?2 ORDER BY id DESC LIMIT ?3",
+              FROM arm_state_log WHERE at >= ?1 AND at < ?2 ORDER BY at DESC, id DESC LIMIT ?3",
     },
     View {
         name: "arm_requests",
@@ -191,6 +191,6 @@ pub(super) const VIEWS: &[View] = &[
             "wrong_pins" Number, "id" Number
         ],
         sql: "SELECT at, mode, pin, triggered_by, refusal, wrong_pins, id FROM arm_requests \
-              WHERE at >= ?1 AND at < ?2 ORDER BY id DESC LIMIT ?3",
+              WHERE at >= ?1 AND at < ?2 ORDER BY at DESC, id DESC LIMIT ?3",
     },
 ];

@@ -317,7 +317,7 @@ pub(super) const VIEWS: &[View] = &[
         ],
         sql: "SELECT at, alert_id, recipient, channel, status, attempt, latency_ms, error, \
               event_id, id FROM alert_log WHERE at >= ?1 AND at < ?2 \
-              ORDER BY at DESC, id DESC, recipient LIMIT ?3",
+              ORDER BY at DESC, id DESC, recipient DESC LIMIT ?3",
     },
     View {
         name: "alert_deliveries",
@@ -328,7 +328,7 @@ pub(super) const VIEWS: &[View] = &[
         ],
         sql: "SELECT next_at, alert_id, recipient, channel, address, status, attempts \
               FROM alert_deliveries WHERE next_at >= ?1 AND next_at < ?2 \
-              ORDER BY alert_id DESC, recipient, channel, address LIMIT ?3",
+              ORDER BY next_at DESC, alert_id DESC, recipient DESC, channel DESC, address DESC LIMIT ?3",
     },
     View {
         name: "push_subscriptions",

@@ -16,17 +16,20 @@ use serde_json::Value;
 
 use crate::kills::Dice;
 use crate::ledger::Publisher;
-use crate::rig::{House, pause, until};
+use crate::rig::{House, Process, pause, until};
 
 /// Kills while alerts are delivered.
 const KILLS: u32 = 12;
 /// Cameras that a bear comes by between two kills.
 const CAMERAS: usize = 6;
 
+/// Path and body of a request.
+type Came = (String, Value);
+
 /// A receiver of webhooks and ntfy that takes its time, and keeps the body of what came.
 struct Receiver {
     address: SocketAddr,
-    came: Arc<Mutex<Vec<(String, Value)>>>,
+    came: Arc<Mutex<Vec<Came>>>,
 }
 
 impl Receiver {
@@ -47,12 +50,12 @@ impl Receiver {
         Self { address, came }
     }
 
-    fn came(&self) -> Vec<(String, Value)> {
+    fn came(&self) -> Vec<Came> {
         self.came.lock().unwrap().clone()
     }
 }
 
-fn receive(mut client: TcpStream, delay: Duration, book: &Mutex<Vec<(String, Value)>>) {
+fn receive(mut client: TcpStream, delay: Duration, book: &Mutex<Vec<Came>>) {
     let mut reader = BufReader::new(&client);
     let (mut path, mut length) = (String::new(), 0);
     loop {
@@ -62,7 +65,7 @@ fn receive(mut client: TcpStream, delay: Duration, book: &Mutex<Vec<(String, Val
         }
         let line = line.trim_end().to_lowercase();
         if let Some(rest) = line.strip_prefix("post ") {
-            path = rest.split(' ').next().unwrap().to_owned();
+            rest.split(' ').next().unwrap().clone_into(&mut path);
         } else if let Some(value) = line.strip_prefix("content-length: ") {
             length = value.parse().unwrap();
         } else if line.is_empty() {
@@ -81,9 +84,12 @@ fn receive(mut client: TcpStream, delay: Duration, book: &Mutex<Vec<(String, Val
     let _ = client.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
 }
 
+/// Topic, payload, and whether the broker had kept it.
+type Heard = (String, Vec<u8>, bool);
+
 /// A subscriber to everything, on a connection of its own.
 struct Listener {
-    heard: Arc<Mutex<Vec<(String, Vec<u8>, bool)>>>,
+    heard: Arc<Mutex<Vec<Heard>>>,
     client: Client,
 }
 
@@ -129,11 +135,11 @@ impl Listener {
     fn object(&self, topic: &str, key: &str, value: &str) -> Value {
         until(&format!("{key} is {value} on {topic}"), || {
             let on = self.on(topic);
-            let objects = on.iter().filter_map(|(payload, _)| {
+            let mut objects = on.iter().filter_map(|(payload, _)| {
                 let object: Value = serde_json::from_slice(payload).ok()?;
                 (object[key] == value).then_some(object)
             });
-            objects.last()
+            objects.next_back()
         })
     }
 }
@@ -252,6 +258,27 @@ fn alerts_are_delivered_through_kills_once_or_more_and_never_two_of_a_kind() {
     house.is_whole();
 }
 
+/// Killed, the broker says so; back again, the state comes from the table.
+fn killed_and_back(house: &House, mut daemon: Process, late: &Listener) -> Process {
+    let before = late.on("nightjar/home/alarm").len();
+    daemon.kill();
+    until("offline", || {
+        let told = late.on("nightjar/home/availability");
+        (told.last()?.0 == b"offline").then_some(())
+    });
+    let daemon = house.start_daemon();
+    until("online again", || {
+        let told = late.on("nightjar/home/availability");
+        (told.last()?.0 == b"online").then_some(())
+    });
+    until("the state is told again", || {
+        let alarms = late.on("nightjar/home/alarm");
+        let told: Value = serde_json::from_slice(&alarms.get(before)?.0).unwrap();
+        (told["state"] == "TRIGGERED").then_some(())
+    });
+    daemon
+}
+
 #[test]
 fn the_bus_hears_what_was_committed_and_nothing_comes_back() {
     let house = House::new();
@@ -323,23 +350,7 @@ fn the_bus_hears_what_was_committed_and_nothing_comes_back() {
         (kept == expected.into()).then_some(())
     });
 
-    // Killed, the broker says so; back again, the state comes from the table.
-    let before = late.on("nightjar/home/alarm").len();
-    daemon.kill();
-    until("offline", || {
-        let told = late.on("nightjar/home/availability");
-        (told.last()?.0 == b"offline").then_some(())
-    });
-    daemon = house.start_daemon();
-    until("online again", || {
-        let told = late.on("nightjar/home/availability");
-        (told.last()?.0 == b"online").then_some(())
-    });
-    until("the state is told again", || {
-        let alarms = late.on("nightjar/home/alarm");
-        let told: Value = serde_json::from_slice(&alarms.get(before)?.0).unwrap();
-        (told["state"] == "TRIGGERED").then_some(())
-    });
+    daemon = killed_and_back(&house, daemon, &late);
 
     // One more message behind all that we said: what came back would stand before it.
     publisher.publish("vigilar/sensor/end/temperature", "21.5");

@@ -8,13 +8,22 @@ use crate::bench_box::BenchBox;
 
 /// Tables that stay small, so that reading them whole costs nothing.
 const SMALL: &[&str] = &[
-    "cameras",        // a few
-    "sensors",        // one row per device
-    "sensor_states",  // one row per device and key
-    "pets",           // at most eight
-    "dead_letters",   // what went wrong, until a person has looked
-    "retention_cuts", // one row per table
-    "names",          // every subject, topic and source once
+    "cameras",             // a few
+    "sensors",             // one row per device
+    "sensor_states",       // one row per device and key
+    "pets",                // at most eight
+    "dead_letters",        // what went wrong, until a person has looked
+    "retention_cuts",      // one row per table
+    "pet_rules",           // at most 32 per pet
+    "wildlife_species",    // one row per species
+    "rule_states",         // one row per rule
+    "push_subscriptions",  // a few browsers
+    "presence_members",    // the household
+    "ups_status",          // one row per UPS
+    "liveness",            // one row per device
+    "timelapse_schedules", // a few
+    "face_profiles",       // one row per person who was seen
+    "names",               // every subject, topic and source once
 ];
 
 /// Views that sort, each with the reason why that is not much.
@@ -24,6 +33,15 @@ const SORTED: &[(&str, &str)] = &[
     ("sensor_states", "small"),
     ("pets", "small"),
     ("retention_cuts", "small"),
+    ("pet_rules", "small"),
+    ("wildlife_species", "small"),
+    ("rule_states", "small"),
+    ("push_subscriptions", "small"),
+    ("presence_members", "small"),
+    ("ups_status", "small"),
+    ("liveness", "small"),
+    ("timelapse_schedules", "small"),
+    ("face_profiles", "small"),
     // Sums by kind or source over the buckets of one page; only as many buckets as rows are asked
     // for are read.
     ("events_per_hour_by_kind", "the buckets of one page"),

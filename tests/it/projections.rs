@@ -126,7 +126,9 @@ fn every_view_runs_and_has_the_columns_that_it_declares() {
         &bench,
         "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')",
     );
-    for name in &names {
+    // What holds now, of tables that tell how it came about.
+    let now = ["alarm", "household"];
+    for name in names.iter().filter(|name| !now.contains(&&***name)) {
         assert!(
             known.iter().any(|known| known == name),
             "{name} is named after no table"

@@ -112,10 +112,9 @@ fn shell_words(line: &str) -> Vec<String> {
 
 fn after(story: &str, begins: &str, after_minutes: i64, verbs: &[&str]) -> String {
     let folder = tell(story, begins, after_minutes);
-    let mut said: Vec<String> = verbs.iter().map(|line| verb(folder.path(), line)).collect();
-    let check = verb(folder.path(), "rebuild --check");
-    assert!(check.contains("same"), "{check}");
-    said.retain(|text| !text.is_empty());
+    let said: Vec<String> = verbs.iter().map(|line| verb(folder.path(), line)).collect();
+    // It fails when a table would come out otherwise.
+    verb(folder.path(), "rebuild --check");
     said.join("\n")
 }
 

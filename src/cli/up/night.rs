@@ -13,6 +13,7 @@ use crate::base::ids::hex;
 use crate::cli::Context;
 use crate::cli::exit::{CliError, Exit};
 use crate::decode::{Inbound, decode};
+use crate::event::house::ArmRequested;
 use crate::event::system::ReplayFinished;
 use crate::event::{Event, NewEvent};
 use crate::event_log::read::EventReader;
@@ -253,9 +254,20 @@ fn trace(running: &Running, message: &Message) -> Option<Trace> {
     Some((
         message.topic.clone(),
         event.event.kind().name(),
-        event.event.encode(),
+        as_published(event.event).encode(),
         event.text,
     ))
+}
+
+/// The event without what the box found out about it: the verdict on a PIN.
+fn as_published(event: Event) -> Event {
+    match event {
+        Event::ArmRequested(request) => Event::ArmRequested(ArmRequested {
+            pin: None,
+            ..request
+        }),
+        event => event,
+    }
 }
 
 fn stored(database: &mut Database) -> Result<HashMap<Trace, usize>, StorageError> {
@@ -274,7 +286,7 @@ fn stored(database: &mut Database) -> Result<HashMap<Trace, usize>, StorageError
                 let trace = (
                     topic.text.to_string(),
                     event.kind().name(),
-                    event.event.encode(),
+                    as_published(event.event.clone()).encode(),
                     event.text,
                 );
                 *traces.entry(trace).or_default() += 1;

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
-use crate::reactor::bench::House;
 use crate::reactor::rules::{Condition, Logic, Rule};
+use crate::reactor::tests::bench::House;
 
 fn person(name: &str, is_adult: bool, channels: &[Channel]) -> Recipient {
     Recipient {

@@ -3,8 +3,8 @@
 
 use crate::base::clock::SECOND_NS;
 use crate::reactor::Settings;
-use crate::reactor::bench::House;
 use crate::reactor::pin::PinHash;
+use crate::reactor::tests::bench::House;
 
 /// Of the PIN 2580, made by Python's hashlib.
 const HASH: &str = "pbkdf2_sha256$101112131415161718191a1b1c1d1e1f$";

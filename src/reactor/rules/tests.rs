@@ -4,7 +4,7 @@
 use super::*;
 use crate::base::clock::{HOUR_NS, SECOND_NS};
 use crate::reactor::Settings;
-use crate::reactor::bench::{House, NOON};
+use crate::reactor::tests::bench::{House, NOON};
 
 fn armed_away() -> Condition {
     Condition::ArmState {

@@ -5,12 +5,12 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::Settings;
-use super::pin::PinHash;
 use crate::base::clock::{Clock, SECOND_NS, UnixNanos};
 use crate::base::shutdown::Shutdown;
 use crate::decode::{Inbound, Rules, decode};
 use crate::ingest::pin_desk::PinDesk;
+use crate::reactor::Settings;
+use crate::reactor::pin::PinHash;
 use crate::read_model;
 use crate::storage::sqlite::{Database, Durability, Options as SqliteOptions};
 use crate::storage::{Owned, all};

@@ -1,0 +1,3 @@
+//! What the tests of the reactors share.
+
+pub(crate) mod bench;
