@@ -295,7 +295,8 @@ pub fn run(cli: &Cli) -> Result<(), CliError> {
     outcome.and(flushed)
 }
 
-fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> {
+/// Runs a verb with what the context has, and nothing of the process' own.
+pub fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> {
     match verb {
         Verb::Status(args) => status::run(args, context),
         Verb::State(args) => state::run(args, context),

@@ -35,8 +35,7 @@ pub struct Alarm {
     /// Time to disarm, up to 10m.
     pub entry_delay: EntryDelay,
     /// What is watched, and how; the first zone that a signal fits counts. Without any: open doors
-    /// with a delay, people before cameras with a delay while away, and smoke, leaks, gas and
-    /// tampering always.
+    /// with a delay, and smoke, leaks, gas and tampering always.
     pub zone: Vec<Zone>,
 }
 

@@ -8,6 +8,8 @@ use crate::bench_box::BenchBox;
 
 /// Tables that stay small, so that reading them whole costs nothing.
 const SMALL: &[&str] = &[
+    "face_embeddings",     // at most 10,000
+    "pet_training_images", // picked by hand
     "cameras",             // a few
     "sensors",             // one row per device
     "sensor_states",       // one row per device and key
@@ -28,6 +30,8 @@ const SMALL: &[&str] = &[
 
 /// Views that sort, each with the reason why that is not much.
 const SORTED: &[(&str, &str)] = &[
+    ("face_embeddings", "at most 10,000"),
+    ("pet_training_images", "picked by hand"),
     ("cameras", "small"),
     ("sensors", "small"),
     ("sensor_states", "small"),

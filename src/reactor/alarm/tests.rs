@@ -24,6 +24,13 @@ fn seconds(at: i64) -> UnixNanos {
 fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.zones.push(Zone {
+        name: "people".into(),
+        sources: vec!["camera/#".parse().unwrap()],
+        signals: vec![Signal::Person],
+        behaviour: Behaviour::Delayed,
+        modes: vec![ArmedAway],
+    });
+    settings.zones.push(Zone {
         name: "panes".into(),
         sources: vec!["sensor/pane".parse().unwrap()],
         signals: vec![Signal::GlassBreak],
