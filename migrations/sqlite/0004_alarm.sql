@@ -26,6 +26,7 @@ CREATE TABLE arm_requests (
     wrong_pins   INTEGER NOT NULL DEFAULT 0     -- in a row so far
 ) STRICT;
 CREATE INDEX arm_requests_by_time ON arm_requests (at);
+CREATE INDEX arm_requests_judged ON arm_requests (id) WHERE pin IN ('CORRECT', 'WRONG');
 
 -- When each rule fired last: its cooldown survives a restart.
 CREATE TABLE rule_states (

@@ -91,6 +91,9 @@ Examples:
   nightjar rules list                      what the house does by itself
   nightjar vault unseal clip.vge           open a recording
   nightjar pets list                       where the pets are
+  nightjar cameras                         which cameras there are, and which are silent
+  nightjar ups                             the power, now and lately
+  nightjar timelapse list                  when films of a day are made
   nightjar wildlife species                which wild animals ever came
   nightjar config show --origin            what is set, and where
   nightjar completions bash                for the shell";

@@ -222,6 +222,10 @@ pub struct ArmRequested {
     /// What became of the PIN where it was verified; none from a program that did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<PinVerdict>,
+    /// It came without a time of its own right after a session was taken up again: the broker may
+    /// have held it for long.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub queued: bool,
     /// Who or what asked; `unknown` when the message does not say.
     pub triggered_by: String,
     /// The rest.

@@ -75,7 +75,7 @@ impl ArmOrder {
     pub fn request(self, desk: &PinDesk, now: UnixNanos) -> NewEvent {
         let pin_given = self.pin.is_some();
         let verdict = if desk.has_pin() {
-            desk.verdict(self.pin.as_deref().map(String::as_str), now)
+            desk.verdict_at_box(self.pin.as_deref().map(String::as_str), now)
         } else {
             PinVerdict::Trusted
         };
@@ -83,6 +83,7 @@ impl ArmOrder {
             mode: self.mode,
             pin_given,
             pin: Some(verdict),
+            queued: false,
             triggered_by: self.by,
             extra: crate::event::Extra::new(),
         };

@@ -19,6 +19,8 @@ use crate::storage::{Session, StorageError};
 pub struct PinDesk {
     hash: Option<PinHash>,
     gate: Mutex<PinGate>,
+    /// For those on the box itself: nobody on the bus can close it.
+    gate_at_box: Mutex<PinGate>,
 }
 
 impl PinDesk {
@@ -29,6 +31,7 @@ impl PinDesk {
         Ok(Self {
             hash,
             gate: Mutex::new(PinGate::restored(failures, last_at)),
+            gate_at_box: Mutex::new(PinGate::restored(failures, last_at)),
         })
     }
 
@@ -37,18 +40,27 @@ impl PinDesk {
         self.hash.is_some()
     }
 
-    /// What a PIN is worth. Takes a good part of a second where one is given and a hash is there.
-    pub fn verdict(&self, given: Option<&str>, now: UnixNanos) -> PinVerdict {
-        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+    /// What a PIN is worth that was typed at the box itself. Takes a good part of a second where one
+    /// is given and a hash is there.
+    pub fn verdict_at_box(&self, given: Option<&str>, now: UnixNanos) -> PinVerdict {
+        self.verdict(&self.gate_at_box, given, now)
+    }
+
+    fn verdict(&self, gate: &Mutex<PinGate>, given: Option<&str>, now: UnixNanos) -> PinVerdict {
+        let mut gate = gate.lock().unwrap_or_else(PoisonError::into_inner);
         try_pin(self.hash.as_ref(), &mut gate, given, now).verdict
     }
 
-    /// Looks at the PIN that came with a message, if it is a request, and wipes it.
-    pub fn judge(&self, decoded: &mut Decoded, now: UnixNanos) {
+    /// Looks at the PIN that came with a message, if it is a request, and wipes it. `queued`: the
+    /// broker may have held the message for long.
+    pub fn judge(&self, decoded: &mut Decoded, queued: bool, now: UnixNanos) {
         let pin = decoded.pin.take();
         for event in &mut decoded.events {
             if let Event::ArmRequested(request) = &mut event.event {
-                request.pin = Some(self.verdict(pin.as_deref().map(String::as_str), now));
+                let given = pin.as_deref().map(String::as_str);
+                request.pin = Some(self.verdict(&self.gate, given, now));
+                // A time of its own tells better how old it is.
+                request.queued = queued && event.occurred_at == event.received_at;
             }
         }
     }

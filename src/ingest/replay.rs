@@ -145,7 +145,7 @@ impl Direct {
             received_at: self.clock.now(),
         };
         let mut decoded = decode(&inbound, &self.rules);
-        self.pins.judge(&mut decoded, inbound.received_at);
+        self.pins.judge(&mut decoded, false, inbound.received_at);
         self.writer.submit(Submission {
             events: decoded.events,
             publisher_id: decoded.publisher_id,

@@ -169,7 +169,8 @@ impl Alarm {
 
     /// What `input` makes of the alarm at `now`. Deadlines that have passed come first.
     ///
-    /// A stimulus from before the present state is late news of an earlier one, and does nothing.
+    /// A stimulus from before the present state is late news of an earlier one, and does nothing,
+    /// unless it endangers people: then its sensor's clock is the smaller trouble.
     pub fn step(self, input: &Input, settings: &Settings, now: UnixNanos) -> Outcome {
         let mut run = Run {
             alarm: self.at_latest_since(now),
@@ -214,11 +215,11 @@ impl Alarm {
         }
     }
 
-    /// Whether `mode` would end the watch, or an alarm that is raised or about to be: arming anew
-    /// would silence it as well as disarming does.
+    /// Whether `mode` would end a watch or an alarm, for ever or for a while: arming anew has an exit
+    /// delay, in which nobody watches, and whoever asks for another mode again and again would keep
+    /// the house deaf. Only a disarmed house is armed without authority.
     fn lets_go(self, mode: ArmMode) -> bool {
-        mode == ArmMode::Disarmed
-            || matches!(self.state, ArmState::EntryDelay | ArmState::Triggered)
+        mode == ArmMode::Disarmed || self.state != ArmState::Disarmed
     }
 
     /// The armed mode that a delay leads to or came from; one that is not told is the strictest.
@@ -314,6 +315,10 @@ impl Run<'_> {
     }
 
     fn request(&mut self, mode: ArmMode, pin: PinVerdict, by: &str) -> Result<(), Refusal> {
+        // A wrong PIN counts, also where none is needed.
+        if pin == PinVerdict::Wrong {
+            return Err(Refusal::PinWrong(mode));
+        }
         if self.alarm.is_in(mode) {
             return Ok(());
         }
@@ -347,7 +352,7 @@ impl Run<'_> {
 
     fn stimulus(&mut self, stimulus: &Stimulus) {
         let at = stimulus.occurred_at.min(self.now);
-        if at < self.alarm.since {
+        if at < self.alarm.since && !stimulus.what.is_hazard() {
             return;
         }
         let mode = self.alarm.mode();
@@ -364,6 +369,7 @@ impl Run<'_> {
             (_, Behaviour::Delayed | Behaviour::Immediate) => ArmState::Triggered,
         };
         let reason = format!("{} in zone {}", stimulus.what.name(), zone.name);
+        let at = at.max(self.alarm.since);
         self.enter(next, at, &stimulus.source, reason);
     }
 }

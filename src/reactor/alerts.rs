@@ -18,6 +18,7 @@ use crate::base::clock::MINUTE_NS;
 use crate::event::alarm::{
     Action, AlertRaised, AlertSuppressed, ArmState, Channel, RecordingRequested, Target,
 };
+use crate::event::sentence::label;
 use crate::event::{Envelope, Event, NewEvent};
 use crate::read_model::events::{self, Moment};
 use crate::read_model::{alarm, alerts, presence};
@@ -134,7 +135,7 @@ fn react(scene: &mut Scene<'_>, event: &Envelope) -> Reaction {
                 .map_or(PUSH_FROM, |moment| moment.severity_id.max(PUSH_FROM)),
             dedup_key: format!("RULE:{}", fired.rule),
             about: event.cause.unwrap_or(event.position),
-            message: because.map_or_else(|| event.text().to_owned(), |moment| moment.message),
+            message: because.map_or_else(|| event.text().to_owned(), |moment| copied(&moment)),
         };
         return raise(scene, event, Audience::All, occasion);
     }
@@ -165,8 +166,8 @@ fn react(scene: &mut Scene<'_>, event: &Envelope) -> Reaction {
                 severity_id: moment.severity_id,
                 dedup_key: format!("{}:{}", moment.event_type, moment.source_id),
                 about: event.position,
+                message: copied(&moment),
                 alert_type: moment.event_type,
-                message: moment.message,
             };
             raise(scene, event, audience, occasion)
         }
@@ -187,9 +188,9 @@ fn profile<'s>(
         if !profile.arm_states.is_empty() {
             let now = match state {
                 Some(now) => now,
-                None => *state.insert(alarm::standing(scene.session)?.state),
+                None => *state.insert(alarm::standing(scene.session)?),
             };
-            if !profile.arm_states.contains(&now) {
+            if !profile.arm_states.iter().any(|state| now.is(*state)) {
                 continue;
             }
         }
@@ -212,10 +213,22 @@ fn record(moment: &Moment, event: &Envelope, requested_by: String, now: i64) -> 
         requested_by,
     };
     let mut new = NewEvent::own(now, "recording/request", wish)
-        .with_text(&moment.message)
+        .with_text(copied(moment))
         .caused_by(event.position);
     new.occurred_at = event.occurred_at;
     new
+}
+
+/// What is said of a moment where it is copied to. Of a face it tells no number: whoever is
+/// forgotten must not stay in alerts.
+pub(super) fn copied(moment: &Moment) -> String {
+    let place = || label(&moment.source_id);
+    match moment.event_type.as_str() {
+        "FACE_KNOWN" => format!("Somebody known at {}", place()),
+        "FACE_UNKNOWN" => format!("A stranger at {}", place()),
+        "FACE_SEEN" => format!("A face at {}", place()),
+        _ => moment.message.clone(),
+    }
 }
 
 /// Something that people should hear of.
@@ -235,7 +248,8 @@ fn raise(
     occasion: Occasion,
 ) -> Reaction {
     let settings = &scene.settings.alerts;
-    let within = |at: i64| event.occurred_at.abs_diff(at) <= settings.window_ns as u64;
+    // By arrival: a sensor with a jumping clock would have a window of its own per message.
+    let within = |at: i64| event.received_at.abs_diff(at) <= settings.window_ns as u64;
     let mut targets = Vec::new();
     let mut suppressed = Vec::new();
     let mut known = None;

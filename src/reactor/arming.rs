@@ -3,7 +3,7 @@
 
 use super::alarm::{Alarm, Input, Outcome, Signal, Stimulus};
 use super::{Reaction, Reactor, Scene};
-use crate::base::clock::{MINUTE_NS, UnixNanos};
+use crate::base::clock::{MINUTE_NS, SECOND_NS, UnixNanos};
 use crate::event::alarm::{Refused, StateChanged};
 use crate::event::house::{ArmRequested, PinVerdict};
 use crate::event::{Envelope, Event, Kind, NewEvent};
@@ -26,6 +26,8 @@ const STREAM: &str = "arm/system";
 /// A request that was so long under way is not what anybody wants now: the broker keeps messages
 /// while the box is down, and disarming an hour late would open the house.
 const REQUEST_AGE_MAX: i64 = 2 * MINUTE_NS;
+/// A clock that is steered steps back by less.
+const CLOCK_SLACK: i64 = SECOND_NS;
 
 fn react(scene: &mut Scene<'_>, event: &Envelope) -> Reaction {
     match &event.event {
@@ -54,6 +56,10 @@ fn requested(scene: &mut Scene<'_>, event: &Envelope, request: &ArmRequested) ->
     };
     if event.is_snapshot() {
         let reason = "a retained message is no request; publish it without retain";
+        return refuse(scene, reason.into());
+    }
+    if request.queued {
+        let reason = "the broker may have held the request while the box was away; ask again";
         return refuse(scene, reason.into());
     }
     let age = event.received_at.saturating_sub(event.occurred_at);
@@ -97,21 +103,40 @@ fn signalled(scene: &mut Scene<'_>, event: &Envelope) -> Reaction {
 }
 
 fn tick(scene: &mut Scene<'_>) -> Reaction {
-    let alarm = alarm_now(scene)?;
-    if alarm.due_at().is_none_or(|due| due > scene.now) {
+    let (alarm, set_back) = alarm_now(scene)?;
+    if set_back.is_none() && alarm.due_at().is_none_or(|due| due > scene.now) {
         return Ok(Vec::new());
     }
     Ok(step(scene, &Input::Tick, None)?.1)
 }
 
-fn alarm_now(scene: &mut Scene<'_>) -> Result<Alarm, StorageError> {
+/// The alarm as its last step left it. If the clock was set back since, that step lies in the future:
+/// then its delay is counted from now on, which is told, so that it is not counted anew every second,
+/// and nothing counts as late.
+fn alarm_now(scene: &mut Scene<'_>) -> Result<(Alarm, Option<NewEvent>), StorageError> {
     let last = standing::standing(scene.session)?;
-    Ok(Alarm {
+    let mut alarm = Alarm {
         state: last.state,
         target: last.target,
         since: last.since,
         deadline: last.deadline,
-    })
+    };
+    let ahead = last.since.saturating_sub(scene.now);
+    if ahead <= CLOCK_SLACK {
+        return Ok((alarm, None));
+    }
+    alarm.since = UnixNanos::MIN;
+    alarm.deadline = last.deadline.map(|at| at.saturating_sub(ahead));
+    let changed = StateChanged {
+        from: last.state,
+        to: last.state,
+        target: last.target,
+        deadline: alarm.deadline,
+        triggered_by: "clock".into(),
+    };
+    let reason = "the clock was set back";
+    let told = NewEvent::own(scene.now, STREAM, changed).with_text(reason);
+    Ok((alarm, Some(told)))
 }
 
 fn step(
@@ -119,23 +144,20 @@ fn step(
     input: &Input,
     cause: Option<i64>,
 ) -> Result<(Outcome, Vec<NewEvent>), StorageError> {
-    let alarm = alarm_now(scene)?;
+    let (alarm, set_back) = alarm_now(scene)?;
     let outcome = alarm.step(input, &scene.settings.alarm, scene.now);
-    let events = outcome
-        .transitions
-        .iter()
-        .map(|transition| {
-            let changed = StateChanged {
-                from: transition.from,
-                to: transition.to,
-                target: transition.target,
-                deadline: transition.deadline,
-                triggered_by: transition.by.clone(),
-            };
-            let event = NewEvent::own(scene.now, STREAM, changed).with_text(&transition.reason);
-            told(event, transition.at, cause)
-        })
-        .collect();
+    let transitions = outcome.transitions.iter().map(|transition| {
+        let changed = StateChanged {
+            from: transition.from,
+            to: transition.to,
+            target: transition.target,
+            deadline: transition.deadline,
+            triggered_by: transition.by.clone(),
+        };
+        let event = NewEvent::own(scene.now, STREAM, changed).with_text(&transition.reason);
+        told(event, transition.at, cause)
+    });
+    let events = set_back.into_iter().chain(transitions).collect();
     Ok((outcome, events))
 }
 

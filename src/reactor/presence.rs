@@ -220,7 +220,11 @@ fn whole(scene: &mut Scene<'_>, cause: Option<&Envelope>) -> Reaction {
         |row| Ok(row.text(0)?.to_owned()),
     )?;
     let settings = &scene.settings.presence;
-    let counted: Vec<Member> = known.iter().map(|one| counting(one, settings)).collect();
+    let since = listening_since(scene.session)?;
+    let counted: Vec<Member> = known
+        .iter()
+        .map(|one| counting(one, settings, since))
+        .collect();
     let now = household(&counted, 0, scene.now).state.name();
     if before.as_deref() == Some(now) {
         return Ok(Vec::new());
@@ -234,14 +238,27 @@ fn whole(scene: &mut Scene<'_>, cause: Option<&Envelope>) -> Reaction {
     Ok(vec![new])
 }
 
+/// Since when the daemon listens: its last start; the beginning of time where none is known.
+fn listening_since(session: &mut dyn Session) -> Result<UnixNanos, StorageError> {
+    let started = first(
+        session,
+        "SELECT at FROM liveness_start WHERE id = 1",
+        &[],
+        |row| row.int(0),
+    )?;
+    Ok(started.unwrap_or(UnixNanos::MIN))
+}
+
 /// A member as the household counts it, with the end of its own patience for the last report.
-fn counting(known: &Known, settings: &Settings) -> Member {
+fn counting(known: &Known, settings: &Settings, listening_since: UnixNanos) -> Member {
     let leaves_at = match settings.away_after_ns(&known.id) {
         None => UnixNanos::MAX,
         Some(patience) => known
             .last_home_at
             .or(known.changed_at)
             .unwrap_or(UnixNanos::MIN)
+            // Nobody leaves by a silence in which nobody listened.
+            .max(listening_since)
             .saturating_add(patience),
     };
     Member {
@@ -256,7 +273,11 @@ fn counting(known: &Known, settings: &Settings) -> Member {
 fn tick(scene: &mut Scene<'_>) -> Reaction {
     let settings = &scene.settings.presence;
     let known = members(scene.session, settings)?;
-    let counted: Vec<Member> = known.iter().map(|one| counting(one, settings)).collect();
+    let since = listening_since(scene.session)?;
+    let counted: Vec<Member> = known
+        .iter()
+        .map(|one| counting(one, settings, since))
+        .collect();
     let mut due = Vec::new();
     for departure in household(&counted, 0, scene.now).departed {
         if let Some(member) = known.iter().find(|member| member.id == departure.name) {

@@ -7,6 +7,7 @@
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use super::alerts::copied;
 use super::time_window::TimeWindow;
 use super::{Reaction, Reactor, Scene, never};
 use crate::base::clock::UnixNanos;
@@ -23,8 +24,8 @@ pub(super) const REACTOR: Reactor = Reactor {
     tick: never,
 };
 
-/// Longest chain of a rule's own events that is looked at for an AND: a page.
-const RECENT_MAX: i64 = 200;
+/// Most moments that are looked at for an AND: some 70 a second within half a minute.
+const RECENT_MAX: i64 = 2_000;
 /// Types of the table `events` that are a camera's motion.
 const MOTIONS: [&str; 3] = ["MOTION_START", "PERSON_DETECTED", "VEHICLE_DETECTED"];
 
@@ -125,7 +126,7 @@ fn react(scene: &mut Scene<'_>, event: &Envelope) -> Reaction {
     for rule in &scene.settings.rules {
         if concerns(rule, &moment, event.kind())
             && holds(scene, rule, &moment)?
-            && rested(scene.session, rule, event.occurred_at)?
+            && rested(scene.session, rule, event.received_at)?
         {
             fired.extend(fire(rule, &moment, event, scene.now));
         }
@@ -171,7 +172,7 @@ struct Judge<'j> {
     rule: &'j Rule,
     moment: &'j Moment,
     /// The alarm's state then, once it is known.
-    state: Option<ArmState>,
+    state: Option<alarm::Standing>,
     /// What was shortly before, once it is known.
     recent: Option<Vec<Moment>>,
 }
@@ -182,9 +183,9 @@ impl Judge<'_> {
             Condition::ArmState { state } => {
                 let now = match self.state {
                     Some(now) => now,
-                    None => *self.state.insert(alarm::standing(self.session)?.state),
+                    None => *self.state.insert(alarm::standing(self.session)?),
                 };
-                now == *state
+                now.is(*state)
             }
             Condition::TimeWindow { window } => {
                 window.contains(self.moment.timestamp_ns, self.zone)
@@ -228,7 +229,7 @@ pub fn examine(
     let Some(moment) = events::moment_at(session, event.position)? else {
         return Ok(None);
     };
-    let state = alarm::standing_at(session, event.position)?.state;
+    let state = alarm::standing_at(session, event.position)?;
     let since = event.occurred_at.saturating_sub(rule.cooldown_ns);
     let fired = events::last_before(session, "RULE_FIRED", &rule.id, since, event.position)?;
     let mut judge = Judge {
@@ -287,7 +288,7 @@ fn rested(session: &mut dyn Session, rule: &Rule, now: UnixNanos) -> Result<bool
 
 fn fire(rule: &Rule, moment: &Moment, event: &Envelope, now: UnixNanos) -> Vec<NewEvent> {
     let own = |new: NewEvent| {
-        let mut new = new.with_text(&moment.message).caused_by(event.position);
+        let mut new = new.with_text(copied(moment)).caused_by(event.position);
         new.occurred_at = event.occurred_at;
         new
     };

@@ -71,6 +71,17 @@ pub struct Standing {
     pub deadline: Option<UnixNanos>,
 }
 
+impl Standing {
+    /// Whether the alarm is in this state, or in a delay or an alarm that came out of it: a door that
+    /// opens at night is one that opens while armed for the night.
+    pub fn is(&self, wanted: ArmState) -> bool {
+        let came_from = matches!(self.state, ArmState::EntryDelay | ArmState::Triggered)
+            .then_some(self.target)
+            .flatten();
+        self.state == wanted || came_from.is_some_and(|mode| ArmState::from(mode) == wanted)
+    }
+}
+
 /// What the alarm does now; disarmed before its first step.
 pub fn standing(session: &mut dyn Session) -> Result<Standing, StorageError> {
     let last = first(

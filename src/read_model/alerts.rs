@@ -80,7 +80,7 @@ fn raise(
             values![
                 &raised.dedup_key,
                 recipient,
-                event.occurred_at,
+                event.received_at,
                 event.position
             ],
         )?;

@@ -21,9 +21,9 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
             session.write(
                 "INSERT INTO rule_states (rule_id, last_fired_at, fire_count, position) \
                  VALUES (?1, ?2, 1, ?3) ON CONFLICT (rule_id) DO UPDATE SET \
-                 last_fired_at = max(rule_states.last_fired_at, excluded.last_fired_at), \
+                 last_fired_at = excluded.last_fired_at, \
                  fire_count = rule_states.fire_count + 1, position = excluded.position",
-                values![&fired.rule, event.occurred_at, event.position],
+                values![&fired.rule, event.received_at, event.position],
             )?;
         }
     }

@@ -24,7 +24,7 @@ const BATCH_TIME: Duration = Duration::from_millis(100);
 /// Bytes per transaction, so that large payloads cannot fill the memory.
 const BATCH_BYTES: usize = 16 * 1024 * 1024;
 /// Pause before a transaction is tried again.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
+pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// How often an idle writer looks around.
 const IDLE_TICK: Duration = Duration::from_secs(5);
 
@@ -97,7 +97,13 @@ impl Writer {
 
     /// Stores what the reactors say is due. Nobody else writes between the look and the storing.
     fn tick(&mut self) -> Result<(), WriterError> {
+        let outcome = self.store_due();
+        // At its end: a slow look must not be followed by the next one at once.
         self.ticked = Instant::now();
+        outcome
+    }
+
+    fn store_due(&mut self) -> Result<(), WriterError> {
         let now = self.options.clock.now();
         let due = match self.database.snapshot() {
             Ok(mut session) => self.options.reactions.due(&mut session, now),

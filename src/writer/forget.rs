@@ -22,7 +22,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::batch::fold;
+use super::batch::{RETRY_PAUSE, fold};
 use super::{Writer, WriterError};
 use crate::event::house::FaceSeen;
 use crate::event::people::{NOBODY, PersonForgotten, distance, redacted};
@@ -91,7 +91,11 @@ impl Writer {
     ) -> Result<Result<Forgotten, Refusal>, WriterError> {
         let redacted = self.redact(profile);
         // Names may have changed, and after a failure the ledger is ahead of the log.
-        self.reload()?;
+        while let Err(error) = self.reload() {
+            if error.disposition() != Disposition::Retry || self.shutdown.wait(RETRY_PAUSE) {
+                return Err(error.into());
+            }
+        }
         let redaction = match redacted {
             Ok(Some(redaction)) => redaction,
             Ok(None) => return Ok(Err(format!("there is no person {profile}"))),
@@ -99,6 +103,7 @@ impl Writer {
             Err(error) => return Ok(Err(format!("nobody was forgotten: {error}"))),
         };
         self.head.set(self.ledger.head());
+        self.followers.ring();
         let mut forgotten = match self.finish_forgetting() {
             Ok(forgotten) => forgotten,
             Err(error) if error.disposition() == Disposition::Halt => return Err(error.into()),

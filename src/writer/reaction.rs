@@ -16,8 +16,8 @@ use crate::storage::{Disposition, StorageError};
 /// Most steps from an event to the last of its consequences: a request, a state, a rule, an alert
 /// and room for as many more. Reactors that answer each other for ever end here.
 const DEPTH_MAX: u32 = 8;
-/// Most events that one batch can bring about.
-const REACTIONS_MAX: usize = 10_000;
+/// Most events that one event can bring about: every rule there can be, with its alert and its wish.
+const REACTIONS_MAX: usize = 1_000;
 
 /// Who reacts, and to what settings.
 #[derive(Clone, Debug)]
@@ -90,6 +90,9 @@ impl Reactions {
             if event.flags.has(Flags::SUSPECT_DUP) {
                 continue;
             }
+            if depth == 0 {
+                made = 0;
+            }
             // What follows from an event comes right after it, before the next one is looked at.
             let mut consequences = Vec::new();
             for reactor in self.reactors {
@@ -104,7 +107,7 @@ impl Reactions {
                             position = event.position,
                             "reactors answer each other without end; stopped here"
                         );
-                        return Ok(());
+                        break;
                     }
                     let envelope = ledger.append(session, &new)?;
                     let folded = fold_or_park(session, ledger, projections, envelope, now)?;

@@ -281,6 +281,7 @@ fn house() -> BoxedStrategy<OnStream> {
             mode: ArmMode::ArmedNight,
             pin_given: true,
             pin: None,
+            queued: false,
             triggered_by,
             extra: Extra::new(),
         };

@@ -21,6 +21,13 @@ pub(super) struct Args {
     pin_file: Option<PathBuf>,
 }
 
+impl Args {
+    /// Whether somebody says where it is.
+    pub(super) const fn is_given(&self) -> bool {
+        self.pin_file.is_some()
+    }
+}
+
 /// The PIN as it was typed, wiped when dropped.
 pub(super) fn read(
     args: &Args,

@@ -8,9 +8,11 @@ use super::super::decide::with_writer;
 use super::super::exit::{CliError, Exit};
 use super::super::{Context, folder, setup};
 use super::{pin_entry, said};
+use crate::config::Config;
 use crate::event::house::ArmMode;
 use crate::ingest::control::{self, ArmOrder, Ask, ControlError};
 use crate::ingest::pin_desk::PinDesk;
+use crate::reactor::alarm::Alarm;
 use crate::read_model::alarm::{refusal, standing};
 use crate::vault::key::forbid_core_dumps;
 use crate::writer::Receipt;
@@ -83,9 +85,10 @@ fn request(mode: ArmMode, how: &How, context: &mut Context<'_>) -> Result<(), Cl
     }
     let config = setup::load(context)?.config;
     let hash = config.alarm.pin();
-    let needs_pin = hash.is_some() && (mode == ArmMode::Disarmed || config.alarm.pin_to_arm);
-    let pin = if needs_pin {
-        Some(pin_entry::read(&how.pin, context, "PIN")?)
+    let wanted = hash.is_some() && (how.pin.is_given() || needs_pin(mode, &config, context)?);
+    let pin = if wanted {
+        // An empty line is no PIN, and no wrong one either.
+        Some(pin_entry::read(&how.pin, context, "PIN")?).filter(|pin| !pin.is_empty())
     } else {
         None
     };
@@ -104,6 +107,22 @@ fn request(mode: ArmMode, how: &How, context: &mut Context<'_>) -> Result<(), Cl
         })?,
     };
     outcome(position, how.json, context)
+}
+
+/// Whether the alarm, as it is now, changes by the PIN alone.
+fn needs_pin(mode: ArmMode, config: &Config, context: &Context<'_>) -> Result<bool, CliError> {
+    if !context.folder.join(folder::DATABASE_FILE).exists() {
+        return Ok(mode == ArmMode::Disarmed || config.alarm.pin_to_arm);
+    }
+    let mut database = folder::open_reader(&context.folder)?;
+    let now = standing(&mut database.snapshot()?)?;
+    let alarm = Alarm {
+        state: now.state,
+        target: now.target,
+        since: now.since,
+        deadline: now.deadline,
+    };
+    Ok(alarm.needs_pin(mode, &config.reactions().alarm, context.clock.now()))
 }
 
 fn ask_daemon(order: &ArmOrder, context: &Context<'_>) -> Result<Option<i64>, CliError> {

@@ -35,6 +35,14 @@ fn arming_and_disarming_say_what_the_alarm_does_now() {
         ran.error
     );
     let ran = house.run(&["arm", "away", "--by", "mara"]);
+    assert_eq!(
+        ran.code,
+        Exit::Forbidden,
+        "who is armed already says so with the PIN"
+    );
+    let ran = run_in(house.path(), PIN, &["disarm", "--by", "mara"]);
+    assert_eq!(ran.code, Exit::Ok, "{}", ran.error);
+    let ran = house.run(&["arm", "away", "--by", "mara"]);
     assert_eq!(ran.out, "exit delay: armed away in 90 s\n");
     let ran = house.run(&["alarm", "--json"]);
     let now: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
@@ -58,10 +66,11 @@ fn arming_and_disarming_say_what_the_alarm_does_now() {
             ["DISARMED", "EXIT_DELAY", "joris", "requested with the PIN"],
             [
                 "EXIT_DELAY",
-                "ARMED_HOME",
+                "DISARMED",
                 "mara",
                 "requested; arming needs no PIN"
             ],
+            ["DISARMED", "ARMED_HOME", "mara", "requested with the PIN"],
             [
                 "ARMED_HOME",
                 "DISARMED",

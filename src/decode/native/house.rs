@@ -257,6 +257,7 @@ pub(super) fn arm_requested(
         mode,
         pin_given: fields.has_secret(),
         pin: None,
+        queued: false,
         triggered_by: fields
             .name("triggered_by")?
             .unwrap_or_else(|| "unknown".to_owned()),

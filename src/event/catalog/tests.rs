@@ -226,6 +226,7 @@ fn house_sample(kind: Kind) -> Event {
             mode: house::ArmMode::ArmedNight,
             pin_given: true,
             pin: Some(house::PinVerdict::Correct),
+            queued: true,
             triggered_by: "keypad".into(),
             extra: extra(),
         }

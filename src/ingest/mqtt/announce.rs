@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::base::clock::{MILLISECOND_NS, UnixNanos, rfc3339};
 use crate::event::alarm::RecordingRequested;
 use crate::event::house::ArmMode;
+use crate::event::house::ArmRequested;
 use crate::event::{Envelope, Event};
 use crate::read_model::alarm::Step;
 
@@ -209,6 +210,14 @@ fn data(event: &Event) -> Option<Value> {
             let mut face = face.clone();
             face.embedding = None;
             presentable(&Event::FaceSeen(face))
+        }
+        Event::ArmRequested(request) => {
+            // Who listens on the bus must not learn whether a PIN was right.
+            let request = ArmRequested {
+                pin: None,
+                ..request.clone()
+            };
+            presentable(&Event::ArmRequested(request))
         }
         other => presentable(other),
     }

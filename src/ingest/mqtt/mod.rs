@@ -51,6 +51,8 @@ const GOOD_CONNECTION: Duration = Duration::from_secs(10);
 const TAKEOVER_CLOSES: u32 = 3;
 /// Payload bytes of all families that may be on their way to the disk.
 const INFLIGHT_BYTES: usize = 64 * 1024 * 1024;
+/// So long after a session was taken up again, a message may be one that the broker held.
+const BACKLOG: Duration = Duration::from_secs(10);
 /// How long to wait before looking again whether the writer has room.
 const ROOM_PAUSE: Duration = Duration::from_millis(5);
 
@@ -107,6 +109,8 @@ pub struct Subscriber<L> {
     subscribed: String,
     backoff: Duration,
     quick_closes: u32,
+    /// When the broker took the session up again last: what it held comes right after.
+    resumed_at: Option<tokio::time::Instant>,
 }
 
 impl<L: Link> Subscriber<L> {
@@ -132,6 +136,7 @@ impl<L: Link> Subscriber<L> {
             subscribed,
             backoff: BACKOFF_MIN,
             quick_closes: 0,
+            resumed_at: None,
         }
     }
 
@@ -187,6 +192,7 @@ impl<L: Link> Subscriber<L> {
         self.shared.telemetry.broker_connections.add_one();
         let wanted = self.subscription.filters.join("\n");
         let resumed = session_present && self.session.is_some();
+        self.resumed_at = resumed.then(tokio::time::Instant::now);
         if !resumed {
             self.subscribed.clear();
         }
@@ -304,7 +310,12 @@ impl<L: Link> Subscriber<L> {
         }
         // A hash takes a good part of a second, and the gate lets none through sooner than a second
         // after the last: this family alone waits for it.
-        self.shared.pins.judge(&mut decoded, inbound.received_at);
+        let queued = self
+            .resumed_at
+            .is_some_and(|resumed| resumed.elapsed() < BACKLOG);
+        self.shared
+            .pins
+            .judge(&mut decoded, queued, inbound.received_at);
         match decoded.events.first().map(|event| &event.event) {
             Some(crate::event::Event::MessageUndecodable(_)) => {
                 telemetry.messages_undecodable.add_one();

@@ -12,6 +12,7 @@ fn desk() -> PinDesk {
     PinDesk {
         hash: Some(PinHash::make(&pin, &[7; 16]).unwrap()),
         gate: Mutex::default(),
+        gate_at_box: Mutex::default(),
     }
 }
 
@@ -27,7 +28,7 @@ fn verdict(desk: &PinDesk, payload: &str, now: UnixNanos) -> Option<PinVerdict> 
         &inbound,
         &Rules::new("vigilar".parse().unwrap(), Vec::new()),
     );
-    desk.judge(&mut decoded, now);
+    desk.judge(&mut decoded, false, now);
     assert!(decoded.pin.is_none(), "it ends here");
     match &decoded.events[0].event {
         Event::ArmRequested(request) => request.pin,

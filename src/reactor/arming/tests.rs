@@ -237,7 +237,8 @@ fn only_its_own_topic_commands_the_alarm() {
 fn the_pin_is_nowhere_on_the_disk() {
     let pins = ["2580", "90210-secret", "314159265"];
     let house = house();
-    ask(&house, "ARMED_HOME", Some(pins[1]));
+    ask(&house, "ARMED_HOME", None);
+    ask(&house, "ARMED_AWAY", Some(pins[1]));
     house.wait(2);
     ask(&house, "DISARMED", Some(pins[1]));
     house.wait(2);
@@ -277,4 +278,111 @@ fn the_pin_is_nowhere_on_the_disk() {
             .rows("SELECT text FROM event_log WHERE text LIKE '%2580%'")
             .is_empty()
     );
+}
+
+#[test]
+fn who_hops_between_modes_needs_the_pin() {
+    let house = house();
+    ask(&house, "ARMED_NIGHT", None);
+    ask(&house, "ARMED_AWAY", None);
+    assert_eq!(
+        states(&house),
+        ["DISARMED>ARMED_NIGHT"],
+        "no minute in which nobody watches"
+    );
+    ask(&house, "ARMED_AWAY", Some("2580"));
+    assert_eq!(states(&house).last().unwrap(), "ARMED_NIGHT>EXIT_DELAY");
+}
+
+#[test]
+fn a_wrong_pin_counts_where_none_is_needed() {
+    let house = house();
+    ask(&house, "ARMED_HOME", Some("1111"));
+    house.wait(2);
+    ask(&house, "ARMED_HOME", None);
+    ask(&house, "ARMED_HOME", Some("2222"));
+    assert_eq!(states(&house), ["DISARMED>ARMED_HOME"]);
+    assert_eq!(
+        house.rows("SELECT wrong_pins FROM arm_requests WHERE pin = 'WRONG' ORDER BY id"),
+        ["1", "2"]
+    );
+}
+
+#[test]
+fn a_clock_set_back_leaves_the_alarm_awake_and_its_delay_as_long_as_it_was() {
+    let house = house();
+    ask(&house, "ARMED_NIGHT", None);
+    open(&house, "front_door");
+    house.clock.set(house.clock.now() - 3_600 * SECOND_NS);
+    house.wait(0);
+    house.wait(29);
+    assert_eq!(states(&house).last().unwrap(), "ENTRY_DELAY>ENTRY_DELAY");
+    house.wait(1);
+    assert_eq!(states(&house).last().unwrap(), "ENTRY_DELAY>TRIGGERED");
+    assert_eq!(
+        states(&house).len(),
+        4,
+        "told once that the clock was set back"
+    );
+    ask(&house, "DISARMED", Some("2580"));
+    house.wait(2);
+    ask(&house, "ARMED_NIGHT", None);
+    house.clock.set(house.clock.now() - 3_600 * SECOND_NS);
+    house.publish("vigilar/sensor/cellar/smoke", r#"{"value":true}"#);
+    assert_eq!(states(&house).last().unwrap(), "ARMED_NIGHT>TRIGGERED");
+    assert_eq!(house.unequal_after_rebuild(), Vec::<&str>::new());
+}
+
+#[test]
+fn every_signal_that_an_alarm_knows_makes_a_moment() {
+    let mut settings = Settings::default();
+    settings.alarm.zones[1].signals = vec![
+        crate::reactor::alarm::Signal::ContactOpen,
+        crate::reactor::alarm::Signal::GlassBreak,
+        crate::reactor::alarm::Signal::Motion,
+    ];
+    for key in [
+        "contact_open",
+        "glass_break",
+        "motion",
+        "occupancy",
+        "tamper",
+        "smoke",
+        "leak",
+        "water_leak",
+        "flood",
+        "gas",
+        "carbon_monoxide",
+    ] {
+        let house = House::with_pin(settings.clone(), Some(pin()));
+        ask(&house, "ARMED_NIGHT", None);
+        house.wait(1);
+        let payload = if key == "contact_open" {
+            "{}"
+        } else {
+            r#"{"value":true}"#
+        };
+        house.publish(&format!("vigilar/sensor/hall/{key}"), payload);
+        assert_eq!(states(&house).len(), 2, "{key}");
+        let moments = house.rows("SELECT count(*) FROM events WHERE source_type = 'sensor'");
+        assert_eq!(moments, ["1"], "{key}");
+    }
+}
+
+#[test]
+fn what_the_broker_may_have_held_is_no_request() {
+    let house = house();
+    ask(&house, "ARMED_HOME", None);
+    let request = crate::event::house::ArmRequested {
+        mode: crate::event::house::ArmMode::Disarmed,
+        pin_given: true,
+        pin: Some(crate::event::house::PinVerdict::Correct),
+        queued: true,
+        triggered_by: "phone".into(),
+        extra: crate::event::Extra::new(),
+    };
+    let now = house.clock.now();
+    let event = crate::event::NewEvent::own(now, "arm/system", request);
+    house.handle().store(vec![event]).unwrap();
+    assert_eq!(states(&house), ["DISARMED>ARMED_HOME"]);
 }

@@ -121,7 +121,7 @@ impl House {
             received_at: self.clock.now(),
         };
         let mut decoded = decode(&inbound, &self.rules);
-        self.desk.judge(&mut decoded, inbound.received_at);
+        self.desk.judge(&mut decoded, false, inbound.received_at);
         self.handle()
             .submit(Submission {
                 events: decoded.events,

@@ -29,6 +29,7 @@ fn arm() -> BoxedStrategy<OnStream> {
             mode,
             pin_given: pin.is_some(),
             pin,
+            queued: false,
             triggered_by,
             extra: nightjar::event::Extra::new(),
         })
