@@ -68,7 +68,7 @@ pub struct Recipient {
     pub name: String,
     /// "adult" or "child".
     pub role: AgeGroup,
-    /// Whether alerts for them are published on the bus, below nightjar/<site>/alert/.
+    /// Whether alerts for them are published on the bus, below `nightjar/<site>/alert/`.
     pub mqtt: bool,
     /// Whether the browsers that they subscribed are told.
     pub web_push: bool,

@@ -190,7 +190,7 @@ pub struct Mqtt {
     /// A packet larger than `max_packet` is taken once, up to this size, and stored raw, so that it
     /// does not come again for ever. At least `max_packet`, at most 256 MiB.
     pub receive_hard_cap: Size,
-    /// Whether every event is published after its commit, below nightjar/<site>/event/. The
+    /// Whether every event is published after its commit, below `nightjar/<site>/event/`. The
     /// alarm's state, alerts and what rules publish are told in any case.
     pub publish_events: bool,
     /// Whether vigilar's own topics are served too: `vigilar/system/arm_state` and

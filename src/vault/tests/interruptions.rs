@@ -11,6 +11,11 @@ use super::*;
 const YARD: &str = "NIGHTJAR_TEST_YARD";
 const CHILD: &str = "vault::tests::interruptions::child_that_seals_a_clip";
 
+/// How long a child may take: a second on a quiet machine.
+const CHILD_SECONDS: &str = "60";
+/// What `timeout` exits with when time was up.
+const TIMED_OUT: i32 = 124;
+
 /// The calls that change something, and those by which the result is read back. `write` is the
 /// sidecar's alone, and the second `openat` for writing makes it.
 const CALLS: [&str; 10] = [
@@ -77,8 +82,10 @@ fn seal_under(yard: &Yard, expressions: &[&str]) -> Outcome {
     let (sealed, auth) = (OsStr::new("clip.vge"), OsStr::new("clip.vge.auth"));
     let files = [clip, &temp, &temp_auth, sealed, auth].map(|name| dir.join(name));
     let log = tempfile::NamedTempFile::new().unwrap();
-    let mut command = Command::new("strace");
+    // A child that hangs must fail the test and not keep it for ever.
+    let mut command = Command::new("timeout");
     command
+        .args(["--kill-after=5", CHILD_SECONDS, "strace"])
         .args(["-f", "-qq", "-s", "0", "-y", "-o"])
         .arg(log.path());
     for expression in expressions {
@@ -95,10 +102,16 @@ fn seal_under(yard: &Yard, expressions: &[&str]) -> Outcome {
         .unwrap();
     let printed = [output.stdout, output.stderr].concat();
     let printed = String::from_utf8_lossy(&printed).into_owned();
+    let calls = std::fs::read_to_string(log.path()).unwrap();
+    assert_ne!(
+        output.status.code(),
+        Some(TIMED_OUT),
+        "the child hangs under {expressions:?}: {printed}\n{calls}"
+    );
     Outcome {
         is_through: output.status.success() && printed.contains("1 passed"),
         printed,
-        calls: std::fs::read_to_string(log.path()).unwrap(),
+        calls,
     }
 }
 
