@@ -239,6 +239,13 @@ impl Context<'_> {
         let _ = writeln!(self.messages, "nightjar: {}", term::visible(message));
     }
 
+    /// Keeps keys and PINs that come into this process's memory out of core dumps.
+    fn forbid_core_dumps(&mut self) {
+        if let Err(error) = crate::vault::key::forbid_core_dumps() {
+            self.note(&format!("core dumps cannot be switched off: {error}"));
+        }
+    }
+
     /// The moment that an option like `--since` means.
     pub fn moment(&self, option: &str, text: &str) -> Result<UnixNanos, CliError> {
         when::parse(text, self.clock.now(), &self.zone)

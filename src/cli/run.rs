@@ -11,7 +11,6 @@ use super::exit::{CliError, Exit};
 use super::{Context, setup};
 use crate::app::{self, Ending};
 use crate::config::{LogFormat, LogLevel};
-use crate::vault::key::forbid_core_dumps;
 
 /// Options of `run`.
 #[derive(Debug, clap::Args)]
@@ -27,10 +26,7 @@ pub fn run(_args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
     setup::warn(context, &loaded);
     let config = loaded.config;
     log_to_stderr(context, &config.log);
-    // A core dump would hold the key.
-    if let Err(error) = forbid_core_dumps() {
-        context.note(&format!("core dumps cannot be switched off: {error}"));
-    }
+    context.forbid_core_dumps();
     let folder = config.storage.data_dir.clone();
     std::fs::create_dir_all(&folder).map_err(|error| {
         CliError::new(

@@ -42,7 +42,7 @@ const FOR_SUSPECTS: usize = WORKERS / 2;
 /// Most targets that are looked at: every recipient with every channel and some browsers.
 const TARGETS_MAX: i64 = 1_024;
 /// Farther off than any pause between two tries, the longest that a server may ask for included.
-const FARTHEST_NS: i64 = 25 * crate::base::clock::HOUR_NS;
+const FARTHEST_NS: i64 = 25 * clock::HOUR_NS;
 /// Least time between two looks at the table.
 const LOOK_APART: Duration = Duration::from_millis(20);
 /// Longest time between two looks while something waits for its time: clocks are set.
@@ -209,11 +209,13 @@ impl Dispatcher {
         };
         let mut session = reader.snapshot()?;
         let now = self.options.clock.now();
+        let mut pause = IDLE_PAUSE;
         for delivery in alerts::pending(&mut session, TARGETS_MAX)? {
             // What lies further off was planned by a clock that has been set back since.
             if delivery.next_at > now && delivery.next_at - now <= FARTHEST_NS {
                 let wait = Duration::from_nanos((delivery.next_at - now) as u64);
-                return Ok(wait.min(WAIT_PAUSE));
+                pause = pause.min(wait).min(WAIT_PAUSE);
+                continue;
             }
             if self.busy.len() >= WORKERS {
                 break;
@@ -240,7 +242,7 @@ impl Dispatcher {
                 break;
             }
         }
-        Ok(IDLE_PAUSE)
+        Ok(pause)
     }
 
     /// Stores a try, and what follows from it.

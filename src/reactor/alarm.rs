@@ -25,12 +25,15 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use self::zone::{Behaviour, Delays, Settings, SettingsError, Signal, SourcePattern, Zone};
-use crate::base::clock::{SECOND_NS, UnixNanos};
+use crate::base::clock::{HOUR_NS, SECOND_NS, UnixNanos};
 pub use crate::event::alarm::ArmState;
 use crate::event::house::{ArmMode, PinVerdict};
 
 /// A deadline noticed so much later was missed: the program ticks every second.
 const LATE_NS: i64 = 5 * SECOND_NS;
+
+/// So far may the clock of a detector lag that tells of a danger: an old danger is none.
+const HAZARD_LAG_NS: i64 = HOUR_NS;
 
 /// Who carries out deadlines, where a transition names who brought it about.
 const BY_CLOCK: &str = "clock";
@@ -170,7 +173,7 @@ impl Alarm {
     /// What `input` makes of the alarm at `now`. Deadlines that have passed come first.
     ///
     /// A stimulus from before the present state is late news of an earlier one, and does nothing,
-    /// unless it endangers people: then its sensor's clock is the smaller trouble.
+    /// unless it endangers people and is no older than an hour: its sensor's clock may lag.
     pub fn step(self, input: &Input, settings: &Settings, now: UnixNanos) -> Outcome {
         let mut run = Run {
             alarm: self.at_latest_since(now),
@@ -352,7 +355,8 @@ impl Run<'_> {
 
     fn stimulus(&mut self, stimulus: &Stimulus) {
         let at = stimulus.occurred_at.min(self.now);
-        if at < self.alarm.since && !stimulus.what.is_hazard() {
+        let credible = stimulus.what.is_hazard() && self.now.saturating_sub(at) <= HAZARD_LAG_NS;
+        if at < self.alarm.since && !credible {
             return;
         }
         let mode = self.alarm.mode();

@@ -19,7 +19,7 @@ use crate::event::alarm::{
     Action, AlertRaised, AlertSuppressed, ArmState, Channel, RecordingRequested, Target,
 };
 use crate::event::sentence::label;
-use crate::event::{Envelope, Event, NewEvent};
+use crate::event::{Envelope, Event, NewEvent, pet};
 use crate::read_model::events::{self, Moment};
 use crate::read_model::{alarm, alerts, presence};
 use crate::storage::{Session, StorageError};
@@ -151,15 +151,18 @@ fn react(scene: &mut Scene<'_>, event: &Envelope) -> Reaction {
         ),
         None => ("default", Audience::All, None),
     };
-    let response = response.unwrap_or(if moment.severity_id >= PUSH_FROM {
-        Response::Push
-    } else {
-        Response::Quiet
-    });
+    let response = response.unwrap_or_else(|| usual(event, &moment));
     let rule_name = format!("profile/{name}");
     match response {
         Response::Quiet => Ok(Vec::new()),
-        Response::Record => Ok(vec![record(&moment, event, rule_name, scene.now)]),
+        Response::Record => {
+            let wish = RecordingRequested {
+                cameras: camera_of(event, &moment).into_iter().collect(),
+                requested_by: rule_name,
+            };
+            let new = NewEvent::own(scene.now, "recording/request", wish);
+            Ok(vec![following(new.with_text(copied(&moment)), event)])
+        }
         Response::Push => {
             let occasion = Occasion {
                 rule_name,
@@ -206,17 +209,34 @@ fn profile<'s>(
     Ok(None)
 }
 
-fn record(moment: &Moment, event: &Envelope, requested_by: String, now: i64) -> NewEvent {
-    let camera = (moment.source_type == "camera").then(|| moment.source_id.clone());
-    let wish = RecordingRequested {
-        cameras: camera.into_iter().collect(),
-        requested_by,
-    };
-    let mut new = NewEvent::own(now, "recording/request", wish)
-        .with_text(copied(moment))
-        .caused_by(event.position);
-    new.occurred_at = event.occurred_at;
-    new
+/// What to do about a moment of which no profile speaks.
+fn usual(event: &Envelope, moment: &Moment) -> Response {
+    match &event.event {
+        // Whoever made the rule said what it is to do.
+        Event::PetRuleFired(fired) => match fired.action {
+            pet::Action::Push => Response::Push,
+            pet::Action::Record => Response::Record,
+            pet::Action::Log => Response::Quiet,
+        },
+        // A reminder that nobody hears reminds of nothing.
+        Event::PackageReminded(_) => Response::Push,
+        _ if moment.severity_id >= PUSH_FROM => Response::Push,
+        _ => Response::Quiet,
+    }
+}
+
+/// The camera that should record; none when nobody knows one, and then all should.
+fn camera_of(event: &Envelope, moment: &Moment) -> Option<String> {
+    match &event.event {
+        Event::PetRuleFired(fired) => fired.camera.clone(),
+        _ => (moment.source_type == "camera").then(|| moment.source_id.clone()),
+    }
+}
+
+/// The event as a consequence of `cause`, at its time.
+pub(super) fn following(mut new: NewEvent, cause: &Envelope) -> NewEvent {
+    new.occurred_at = cause.occurred_at;
+    new.caused_by(cause.position)
 }
 
 /// What is said of a moment where it is copied to. Of a face it tells no number: whoever is
@@ -297,9 +317,7 @@ fn raise(
             NewEvent::own(scene.now, "alert/house", raised).with_text(occasion.message)
         }
     };
-    let mut new = new.caused_by(event.position);
-    new.occurred_at = event.occurred_at;
-    Ok(vec![new])
+    Ok(vec![following(new, event)])
 }
 
 /// Every address of a recipient.

@@ -41,6 +41,7 @@ impl Default for Settings {
 }
 
 fn tick(scene: &mut Scene<'_>) -> Reaction {
+    // The first condition is the partial index's own: only what is open is read.
     let open = all(
         scene.session,
         "SELECT id, camera_id, detected_at FROM package_events \

@@ -16,6 +16,7 @@ use crate::base::clock::{MINUTE_NS, UnixNanos};
 use crate::event::house::PresenceReported;
 use crate::event::people::{FaceMatched, HouseholdChanged, PresenceCause, PresenceChanged};
 use crate::event::{Envelope, Event, Extra, Kind, NewEvent};
+use crate::read_model::presence;
 use crate::storage::{Session, StorageError, all, first};
 use crate::values;
 
@@ -213,19 +214,10 @@ fn whole(scene: &mut Scene<'_>, cause: Option<&Envelope>) -> Reaction {
     if known.is_empty() {
         return Ok(Vec::new());
     }
-    let before = first(
-        scene.session,
-        "SELECT to_state FROM household_log ORDER BY id DESC LIMIT 1",
-        &[],
-        |row| Ok(row.text(0)?.to_owned()),
-    )?;
-    let settings = &scene.settings.presence;
-    let since = listening_since(scene.session)?;
-    let counted: Vec<Member> = known
-        .iter()
-        .map(|one| counting(one, settings, since))
-        .collect();
-    let now = household(&counted, 0, scene.now).state.name();
+    let before = presence::household(scene.session)?;
+    let now = household(&counted(scene, &known)?, 0, scene.now)
+        .state
+        .name();
     if before.as_deref() == Some(now) {
         return Ok(Vec::new());
     }
@@ -247,6 +239,16 @@ fn listening_since(session: &mut dyn Session) -> Result<UnixNanos, StorageError>
         |row| row.int(0),
     )?;
     Ok(started.unwrap_or(UnixNanos::MIN))
+}
+
+/// The members as the household counts them.
+fn counted(scene: &mut Scene<'_>, known: &[Known]) -> Result<Vec<Member>, StorageError> {
+    let since = listening_since(scene.session)?;
+    let settings = &scene.settings.presence;
+    Ok(known
+        .iter()
+        .map(|one| counting(one, settings, since))
+        .collect())
 }
 
 /// A member as the household counts it, with the end of its own patience for the last report.
@@ -273,11 +275,7 @@ fn counting(known: &Known, settings: &Settings, listening_since: UnixNanos) -> M
 fn tick(scene: &mut Scene<'_>) -> Reaction {
     let settings = &scene.settings.presence;
     let known = members(scene.session, settings)?;
-    let since = listening_since(scene.session)?;
-    let counted: Vec<Member> = known
-        .iter()
-        .map(|one| counting(one, settings, since))
-        .collect();
+    let counted = counted(scene, &known)?;
     let mut due = Vec::new();
     for departure in household(&counted, 0, scene.now).departed {
         if let Some(member) = known.iter().find(|member| member.id == departure.name) {

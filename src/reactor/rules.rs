@@ -7,7 +7,7 @@
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::alerts::copied;
+use super::alerts::{copied, following};
 use super::time_window::TimeWindow;
 use super::{Reaction, Reactor, Scene, never};
 use crate::base::clock::UnixNanos;
@@ -230,7 +230,8 @@ pub fn examine(
         return Ok(None);
     };
     let state = alarm::standing_at(session, event.position)?;
-    let since = event.occurred_at.saturating_sub(rule.cooldown_ns);
+    let earlier = event.occurred_at.min(event.received_at);
+    let since = earlier.saturating_sub(rule.cooldown_ns);
     let fired = events::last_before(session, "RULE_FIRED", &rule.id, since, event.position)?;
     let mut judge = Judge {
         session,
@@ -246,7 +247,7 @@ pub fn examine(
         .map(|condition| judge.finds(condition))
         .collect();
     let conditions = found?;
-    let rests = |fired: UnixNanos| event.occurred_at.abs_diff(fired) < rule.cooldown_ns as u64;
+    let rests = |fired: UnixNanos| event.received_at.abs_diff(fired) < rule.cooldown_ns as u64;
     Ok(Some(Examination {
         concerned: !event.is_snapshot()
             && event.kind() != Kind::RuleFired
@@ -282,16 +283,12 @@ fn happened(
 
 fn rested(session: &mut dyn Session, rule: &Rule, now: UnixNanos) -> Result<bool, StorageError> {
     let last = rules::last_fired_at(session, &rule.id)?;
-    // A late moment within the cooldown before counts as within it: it was the same occasion.
+    // By arrival, and both ways: a clock that was set back must not wake every rule.
     Ok(last.is_none_or(|last| now.abs_diff(last) >= rule.cooldown_ns as u64))
 }
 
 fn fire(rule: &Rule, moment: &Moment, event: &Envelope, now: UnixNanos) -> Vec<NewEvent> {
-    let own = |new: NewEvent| {
-        let mut new = new.with_text(copied(moment)).caused_by(event.position);
-        new.occurred_at = event.occurred_at;
-        new
-    };
+    let own = |new: NewEvent| following(new.with_text(copied(moment)), event);
     let fired = RuleFired {
         rule: rule.id.clone(),
         actions: rule.actions.clone(),

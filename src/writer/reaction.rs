@@ -102,11 +102,12 @@ impl Reactions {
                 for new in self.ask(reactor, session, &event, now)? {
                     made += 1;
                     if depth >= DEPTH_MAX || made > REACTIONS_MAX {
-                        tracing::error!(
-                            reactor = reactor.name,
-                            position = event.position,
-                            "reactors answer each other without end; stopped here"
-                        );
+                        let reason = "reactors answer each other without end; stopped here";
+                        tracing::error!(reactor = reactor.name, position = event.position, reason);
+                        let note = note(reactor, &event, reason, now);
+                        let envelope = ledger.append(session, &note)?;
+                        // Nobody looks at it: it must not begin anew.
+                        fold_or_park(session, ledger, projections, envelope, now)?;
                         break;
                     }
                     let envelope = ledger.append(session, &new)?;
@@ -140,17 +141,21 @@ impl Reactions {
         match (reactor.react)(&mut scene, event) {
             Err(error) if error.disposition() == Disposition::Park => {
                 tracing::error!(reactor = reactor.name, position = event.position, %error, "no reaction");
-                let noted = Noted {
-                    component: reactor.name.into(),
-                    level: Weight::Alert,
-                };
-                let text = format!("no reaction to event {}: {error}", event.position);
-                let note = NewEvent::own(now, "system/reactor", noted)
-                    .with_text(text)
-                    .caused_by(event.position);
-                Ok(vec![note])
+                let reason = format!("no reaction to event {}: {error}", event.position);
+                Ok(vec![note(reactor, event, &reason, now)])
             }
             outcome => outcome,
         }
     }
+}
+
+/// What the operator should know of a reactor.
+fn note(reactor: &Reactor, event: &Envelope, reason: &str, now: UnixNanos) -> NewEvent {
+    let noted = Noted {
+        component: reactor.name.into(),
+        level: Weight::Alert,
+    };
+    NewEvent::own(now, "system/reactor", noted)
+        .with_text(reason)
+        .caused_by(event.position)
 }

@@ -624,7 +624,11 @@ mod reactions {
             bench(const { &[reactor(&[Kind::MessageUnmapped, Kind::SystemNoted], echoes)] });
         bench.handle().store(vec![event("a")]).unwrap();
         let depth = bench.ints("SELECT count(*) FROM event_log")[0];
-        assert_eq!(depth, 1 + 8);
+        assert_eq!(depth, 1 + 8 + 1);
+        assert_eq!(
+            texts(&bench).last().unwrap(),
+            "9: reactors answer each other without end; stopped here"
+        );
         bench.handle().store(vec![event("b")]).unwrap();
     }
 

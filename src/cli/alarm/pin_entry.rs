@@ -34,6 +34,7 @@ pub(super) fn read(
     context: &mut Context<'_>,
     prompt: &str,
 ) -> Result<Zeroizing<String>, CliError> {
+    context.forbid_core_dumps();
     if let Some(path) = &args.pin_file {
         let unreadable = |error: std::io::Error| {
             CliError::new(

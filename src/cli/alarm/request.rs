@@ -14,7 +14,6 @@ use crate::ingest::control::{self, ArmOrder, Ask, ControlError};
 use crate::ingest::pin_desk::PinDesk;
 use crate::reactor::alarm::Alarm;
 use crate::read_model::alarm::{refusal, standing};
-use crate::vault::key::forbid_core_dumps;
 use crate::writer::Receipt;
 
 /// What can be armed.
@@ -80,9 +79,6 @@ pub fn disarm(args: &DisarmArgs, context: &mut Context<'_>) -> Result<(), CliErr
 }
 
 fn request(mode: ArmMode, how: &How, context: &mut Context<'_>) -> Result<(), CliError> {
-    if let Err(error) = forbid_core_dumps() {
-        context.note(&format!("core dumps cannot be switched off: {error}"));
-    }
     let config = setup::load(context)?.config;
     let hash = config.alarm.pin();
     let wanted = hash.is_some() && (how.pin.is_given() || needs_pin(mode, &config, context)?);

@@ -20,9 +20,9 @@ use crate::storage::{self, Session, StorageError, first};
 use crate::values;
 use crate::vault::auth::HeaderTag;
 use crate::vault::folder::Folder;
+use crate::vault::hex;
 use crate::vault::keyring::KeyRing;
 use crate::vault::reader::{Expected, Reader};
-use crate::vault::{hex, key};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -182,9 +182,7 @@ fn recordings_folder(context: &Context<'_>) -> Result<PathBuf, CliError> {
 
 /// The keys that open recordings.
 fn open_keys(context: &mut Context<'_>) -> Result<KeyRing, CliError> {
-    if let Err(error) = key::forbid_core_dumps() {
-        context.note(&format!("core dumps cannot be switched off: {error}"));
-    }
+    context.forbid_core_dumps();
     find_keys(None, context)
 }
 

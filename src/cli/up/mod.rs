@@ -50,6 +50,7 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
+    context.forbid_core_dumps();
     let folder = context
         .global
         .dir

@@ -67,9 +67,7 @@ A key is never overwritten. To replace one, see `nightjar vault rotate`.")]
 
 /// Runs the verb.
 pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
-    if let Err(error) = key::forbid_core_dumps() {
-        context.note(&format!("core dumps cannot be switched off: {error}"));
-    }
+    context.forbid_core_dumps();
     match &args.act {
         Act::Keygen { path } => keygen(path.as_deref(), context),
         Act::Rotate(args) => rotate::rotate(args, context),

@@ -11,6 +11,7 @@ use crate::base::clock::{MILLISECOND_NS, UnixNanos, rfc3339};
 use crate::event::alarm::RecordingRequested;
 use crate::event::house::ArmMode;
 use crate::event::house::ArmRequested;
+use crate::event::timelapse::TimelapseRequested;
 use crate::event::{Envelope, Event};
 use crate::read_model::alarm::Step;
 
@@ -110,6 +111,16 @@ struct RecordingWish<'a> {
     position: i64,
 }
 
+#[derive(Serialize)]
+struct FilmWish<'a> {
+    schedule: &'a str,
+    camera: &'a str,
+    start_hour: i64,
+    end_hour: i64,
+    due_at: String,
+    position: i64,
+}
+
 /// What the alarm does on `nightjar/<site>/alarm`; retained, since it is true until it changes.
 pub fn alarm(base: &str, step: Option<&Step>) -> Announcement {
     let standing = step.map(|step| step.standing).unwrap_or_default();
@@ -138,6 +149,23 @@ pub fn recording_wish(base: &str, envelope: &Envelope, wish: &RecordingRequested
     };
     Announcement {
         topic: format!("{base}/record"),
+        payload: to_bytes(&wish),
+        retain: false,
+    }
+}
+
+/// A film of a day that is due, on `nightjar/<site>/timelapse`, for whoever makes films.
+pub fn film_wish(base: &str, envelope: &Envelope, film: &TimelapseRequested) -> Announcement {
+    let wish = FilmWish {
+        schedule: envelope.subject(),
+        camera: &film.camera,
+        start_hour: film.start_hour,
+        end_hour: film.end_hour,
+        due_at: rfc3339(film.due_at),
+        position: envelope.position,
+    };
+    Announcement {
+        topic: format!("{base}/timelapse"),
         payload: to_bytes(&wish),
         retain: false,
     }

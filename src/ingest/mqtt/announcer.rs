@@ -36,7 +36,11 @@ const IDLE_PAUSE: Duration = Duration::from_secs(60);
 /// Further behind than the queue to the broker holds, events are passed over.
 const BEHIND_MAX: i64 = QUEUE_MESSAGES as i64;
 /// Kinds that somebody acts upon: they are told however many other events there are.
-const ACTED_UPON: [Kind; 2] = [Kind::RuleFired, Kind::RecordingRequested];
+const ACTED_UPON: [Kind; 3] = [
+    Kind::RuleFired,
+    Kind::RecordingRequested,
+    Kind::TimelapseRequested,
+];
 
 /// What is told, and where.
 #[derive(Clone, Debug)]
@@ -97,7 +101,10 @@ impl Announcer {
                     tracing::warn!(%error, "events cannot be announced");
                     // A damaged event is passed over; anything else is tried again from scratch.
                     if let StorageError::Unreadable(_) = error {
-                        self.options.after = self.writer.head();
+                        let head = self.writer.head();
+                        let skipped = head.saturating_sub(self.options.after);
+                        self.telemetry.announcements_skipped.add(skipped as u64);
+                        self.options.after = head;
                     }
                     reader = None;
                     TROUBLE_PAUSE
@@ -206,6 +213,9 @@ impl Announcer {
             Event::RecordingRequested(wish) => {
                 self.tell(announce::recording_wish(&self.options.base, event, wish));
             }
+            Event::TimelapseRequested(film) => {
+                self.tell(announce::film_wish(&self.options.base, event, film));
+            }
             _ => {}
         }
     }
@@ -229,12 +239,12 @@ fn acted_upon(
     after: i64,
     head: i64,
 ) -> Result<Vec<Envelope>, StorageError> {
-    let [one, other] = ACTED_UPON.map(Kind::name);
+    let [rules, recordings, films] = ACTED_UPON.map(Kind::name);
     let positions = all(
         session,
         "SELECT position FROM event_log WHERE position > ?1 AND position <= ?2 AND kind IN \
-         (SELECT id FROM names WHERE name IN (?3, ?4)) ORDER BY position",
-        values![after, head, one, other],
+         (SELECT id FROM names WHERE name IN (?3, ?4, ?5)) ORDER BY position",
+        values![after, head, rules, recordings, films],
         |row| row.int(0),
     )?;
     let mut events = Vec::with_capacity(positions.len());

@@ -423,6 +423,9 @@ fn late_news_and_early_clocks() {
     let mut smoke = House::armed(ArmedAway);
     smoke.report(50, -1, SMOKE);
     assert_eq!(smoke.told(), ["ARMED_AWAY>TRIGGERED@0 ARMED_AWAY"]);
+    let mut old = House::armed(ArmedAway);
+    old.report(50, 49 - 3_600, SMOKE);
+    assert!(old.told().is_empty());
     // From the very moment.
     let mut exact = House::armed(ArmedAway);
     exact.report(5, 0, DOOR);

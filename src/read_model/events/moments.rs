@@ -78,7 +78,7 @@ pub fn moments_after(
     )
 }
 
-/// When such a moment was last, since a time and before a position.
+/// When such a moment arrived last, of those since a time and before a position.
 pub fn last_before(
     session: &mut dyn Session,
     event_type: &str,
@@ -88,7 +88,7 @@ pub fn last_before(
 ) -> Result<Option<UnixNanos>, StorageError> {
     let last = first(
         session,
-        "SELECT max(timestamp_ns) FROM events WHERE timestamp_ns >= ?1 AND type = ?2 \
+        "SELECT max(observed_ns) FROM events WHERE timestamp_ns >= ?1 AND type = ?2 \
          AND source_id = ?3 AND position < ?4",
         values![since, event_type, source_id, position],
         |row| row.opt_int(0),
