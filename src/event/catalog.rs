@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use super::{
     alarm, animal, camera, house, liveness, message, people, pet, recording, registry, retention,
-    sensor, system, timelapse, upcast, vault,
+    sensor, system, timelapse, trace, upcast, vault,
 };
 
 /// Nesting allowed in a stored body: deeper ones are refused, not followed.
@@ -263,6 +263,17 @@ catalog! {
     PresenceChanged = "presence.changed" v 1 (people::PresenceChanged);
     /// The household as a whole became something else.
     HouseholdChanged = "household.changed" v 1 (people::HouseholdChanged);
+    // What is concluded from logs and metrics.
+    /// A notable line or sample was looked into; the text says what it was.
+    TraceRecorded = "trace.recorded" v 1 (trace::TraceRecorded);
+    /// What ran and who was connected when a trace was made.
+    TraceSnapshotTaken = "trace.snapshot_taken" v 1 (trace::TraceSnapshotTaken);
+    /// Many events make a pattern; the text describes it.
+    PatternDetected = "pattern.detected" v 1 (trace::PatternDetected);
+    /// Somebody says what an address is; the text says why.
+    IpListed = "ip.listed" v 1 (trace::IpListed);
+    /// A local database says where an address belongs.
+    IpLocated = "ip.located" v 1 (trace::IpLocated);
 }
 
 impl Kind {

@@ -21,6 +21,7 @@ pub mod sensor;
 pub mod sentence;
 pub mod system;
 pub mod timelapse;
+pub mod trace;
 pub mod upcast;
 pub mod vault;
 

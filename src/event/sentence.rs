@@ -6,6 +6,7 @@ use super::camera::Detection;
 use super::house::{ArmMode, FacePrivacy};
 use super::people::{FaceMatched, NOBODY, PresenceCause, ReminderCause};
 use super::recording::{Integrity, Part};
+use super::trace::IpList;
 use super::{Envelope, Event};
 use crate::base::clock::rfc3339;
 use crate::base::ids::hex;
@@ -95,6 +96,19 @@ pub fn sentence_with(envelope: &Envelope, names: Names<'_>) -> String {
         Event::LogWritten(log) => {
             format!("{} {}: {}", log.host, log.source, excerpt(envelope.text()))
         }
+        Event::TraceRecorded(_) | Event::PatternDetected(_) => excerpt(envelope.text()),
+        Event::TraceSnapshotTaken(taken) => format!(
+            "{} processes and {} connections seen for trace {}",
+            taken.processes.len(),
+            taken.connections.len(),
+            taken.trace
+        ),
+        Event::IpListed(listed) => match listed.list {
+            IpList::Whitelist => format!("{} is trusted", listed.ip),
+            IpList::Blacklist => format!("{} is known to be malicious", listed.ip),
+            IpList::None => format!("{} is on no list", listed.ip),
+        },
+        Event::IpLocated(located) => format!("{} was located", located.ip),
         Event::MetricsSampled(sample) => {
             format!("{} {} metrics", label(&sample.host), sample.group)
         }

@@ -47,6 +47,34 @@ pub struct LogWritten {
     pub fields: Extra,
 }
 
+/// What parsers find in a line stands among its fields under these names, which a publisher may use
+/// as well (Logly's).
+impl LogWritten {
+    /// The field for what happened: `failed_login`, `ban`, …
+    pub const ACTION: &str = "action";
+    /// The field for the address that the line is about.
+    pub const IP: &str = "ip_address";
+    /// The field for the user that the line is about.
+    pub const USER: &str = "user";
+    /// The field for the program, where the source is a file of several.
+    pub const SERVICE: &str = "service";
+
+    /// A field that is a text.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.fields.get(name)?.as_str()
+    }
+
+    /// The address that the line is about.
+    pub fn ip(&self) -> Option<std::net::IpAddr> {
+        self.field(Self::IP)?.parse().ok()
+    }
+
+    /// The program that wrote it.
+    pub fn program(&self) -> &str {
+        self.field(Self::SERVICE).unwrap_or(&self.source)
+    }
+}
+
 /// A host's metrics of one group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricsSampled {

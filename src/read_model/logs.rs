@@ -8,7 +8,7 @@ use crate::values;
 
 pub(super) const PROJECTION: Projection = Projection {
     name: "logs",
-    version: 1,
+    version: 2,
     tables: &[table!("log_lines" by "position", aging by "at" for 30)],
     kinds: Some(&[Kind::LogWritten]),
     fold,

@@ -119,6 +119,11 @@ pub const LOG_ONLY: &[Kind] = &[
     Kind::MessageUnmapped,
     Kind::ReplayFinished,
     Kind::RecordingRequested,
+    Kind::TraceRecorded,
+    Kind::TraceSnapshotTaken,
+    Kind::PatternDetected,
+    Kind::IpListed,
+    Kind::IpLocated,
 ];
 
 /// Brings the tables in line with events whose bodies were redacted; what else is to go, the event
@@ -142,6 +147,7 @@ pub const STATE_TABLES: &[&str] = &[
     "push_subscriptions",
     "redactions",
     "schema_migrations",
+    "source_places",
 ];
 
 /// Every view that `nightjar query` offers, in the order of its help.

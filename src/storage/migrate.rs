@@ -63,6 +63,11 @@ pub const SQLITE: &[Migration] = &[
         name: "retention",
         script: include_str!("../../migrations/sqlite/0008_retention.sql"),
     },
+    Migration {
+        version: 9,
+        name: "box_health",
+        script: include_str!("../../migrations/sqlite/0009_box_health.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
