@@ -5,6 +5,7 @@ use nightjar::read_model::views;
 use nightjar::storage::Owned;
 
 use crate::bench_box::BenchBox;
+use crate::source::Source;
 
 /// Tables that stay small, so that reading them whole costs nothing.
 const SMALL: &[&str] = &[
@@ -55,12 +56,14 @@ const SORTED: &[(&str, &str)] = &[
 ];
 
 fn plan(bench: &BenchBox, sql: &str) -> Vec<String> {
-    let sql = ["?1", "?2", "?3"]
-        .iter()
-        .zip(["1795132800000000000", "1795142800000000000", "100"])
-        .fold(sql.to_owned(), |sql, (place, value)| {
-            sql.replace(place, value)
-        });
+    let sql = (1..=20).rev().fold(sql.to_owned(), |sql, number| {
+        let value = match number {
+            1 => "1795132800000000000",
+            2 => "1795142800000000000",
+            _ => "100",
+        };
+        sql.replace(&format!("?{number}"), value)
+    });
     let steps = bench.rows(&format!("EXPLAIN QUERY PLAN {sql}"));
     let detail = |row: Vec<Owned>| match row.into_iter().nth(3) {
         Some(Owned::Text(detail)) => detail,
@@ -119,5 +122,29 @@ fn retention_finds_and_deletes_old_rows_by_an_index() {
             }
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Queries that read a large table whole, and may: the file, a part of the query, and why.
+const WHOLE: &[(&str, &str, &str)] = &[];
+
+#[test]
+fn every_query_of_the_program_finds_its_rows_by_an_index() {
+    let bench = BenchBox::new();
+    let mut looked_at = 0;
+    let mut wrong = Vec::new();
+    for source in Source::all_below("src") {
+        for (at, query) in source.queries() {
+            looked_at += 1;
+            let steps = plan(&bench, &query);
+            let excused = WHOLE
+                .iter()
+                .any(|(file, part, _)| source.path == *file && query.contains(part));
+            if !scans(&steps).is_empty() && !excused {
+                wrong.push(format!("{}: {query}\n  {steps:?}", source.place(at)));
+            }
+        }
+    }
+    assert!(looked_at > 200, "{looked_at} queries were found");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
