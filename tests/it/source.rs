@@ -74,7 +74,7 @@ impl Source {
                 let mut lines = literal.split("\\\n");
                 let mut query = lines.next().unwrap_or_default().to_owned();
                 lines.for_each(|line| query.push_str(line.trim_start()));
-                found.push((at, query));
+                found.push((at, query.replace("\\\"", "\"").replace("\\\\", "\\")));
             }
         }
         found
