@@ -70,7 +70,10 @@ fn a_rule_of_classification_names_a_kind_that_can_be_a_moment() {
         &format!("{twice}\n{twice}"),
         "number 2: `id` must be unique",
     );
-    told(&rule("kind = 'pet.sighted'\nseverity = 'LOUD'"), "severity");
+    told(
+        &rule("kind = 'pet.sighted'\nseverity = 'LOUD'"),
+        "unknown variant `LOUD`",
+    );
     House::with(&twice).load();
 }
 

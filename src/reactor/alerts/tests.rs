@@ -86,7 +86,7 @@ fn what_people_asked_to_be_told_is_told_however_light_it_is() {
                  WHERE k.name = 'recording.requested'";
     assert_eq!(house.rows(asked), ["1"]);
     fired(3, pet::Action::Push);
-    assert_eq!(told(&house), ["PET_RULE_FIRED ada NTFY"]);
+    assert_eq!(told(&house), ["PET_RULE ada NTFY"]);
     // A parcel is reminded of once, when it has lain for two hours.
     house.publish(
         "vigilar/camera/porch/package/detected",
@@ -95,7 +95,7 @@ fn what_people_asked_to_be_told_is_told_however_light_it_is() {
     house.wait(3 * 3_600);
     assert_eq!(
         told(&house),
-        ["PET_RULE_FIRED ada NTFY", "PACKAGE_REMINDED ada NTFY"]
+        ["PET_RULE ada NTFY", "PACKAGE_REMINDED ada NTFY"]
     );
 }
 
