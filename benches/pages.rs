@@ -124,6 +124,9 @@ fn event(number: usize) -> NewEvent {
         _ => ("system/bench".into(), note().into()),
     };
     let mut new = NewEvent::own(FIRST + number as i64 * SECOND_NS, stream, event);
+    if number % 20 == 18 {
+        new = new.from_source(format!("camera/{room}"));
+    }
     if number % 20 >= 14 {
         new = new
             .with_text("Nov 20 03:12:07 heron sshd[2211]: Accepted publickey for mara port 50122");

@@ -135,3 +135,16 @@ CREATE TABLE timelapse_schedules (
     scheduled_at  INTEGER NOT NULL,             -- nothing is due before
     last_due_at   INTEGER                       -- what was asked for last
 ) STRICT, WITHOUT ROWID;
+
+-- Pages of moments by what people ask for: of a type, of a source, only grave ones, only those that
+-- nobody has seen. Each pays with some bytes per moment; without it a page may read millions.
+CREATE INDEX events_by_type ON events (type, timestamp_ns);
+CREATE INDEX events_by_source ON events (source_id, timestamp_ns);
+CREATE INDEX events_grave ON events (timestamp_ns) WHERE severity_id >= 3;
+CREATE INDEX events_open ON events (timestamp_ns) WHERE acknowledged_at IS NULL;
+
+-- Whether a component said something before.
+CREATE INDEX system_events_by_component ON system_events (component, at);
+
+-- Recordings by the best time that is known of them.
+CREATE INDEX recordings_by_begin ON recordings (coalesce(started_at, recorded_at, 0));

@@ -163,6 +163,43 @@ pub(super) fn write(
     Ok(())
 }
 
+/// A page of moments, found by an index that suits the question.
+macro_rules! page {
+    ($index:literal, $also:literal) => {
+        concat!(
+            "SELECT position, timestamp_ns, CASE severity_id WHEN 1 THEN 'INFO' WHEN 3 THEN 'WARNING' \
+             WHEN 4 THEN 'ALERT' WHEN 5 THEN 'CRITICAL' ELSE severity_id END, type, \
+             source_type || '/' || source_id, message, acknowledged_at, acknowledged_by \
+             FROM events INDEXED BY ",
+            $index,
+            " WHERE timestamp_ns >= ?1 AND timestamp_ns < ?2 AND timestamp_ns <= ?3 \
+             AND (timestamp_ns < ?3 OR position < ?4) AND severity_id >= ?5 \
+             AND (?6 IS NULL OR type = ?6) AND (?7 IS NULL OR source_type = ?7) \
+             AND (?8 IS NULL OR source_id = ?8) AND (?9 = 0 OR acknowledged_at IS NULL) ",
+            $also,
+            " ORDER BY timestamp_ns DESC, position DESC LIMIT ?10"
+        )
+    };
+}
+
+const PAGE_BY_TIME: &str = page!("events_by_time", "");
+const PAGE_BY_TYPE: &str = page!("events_by_type", "AND type = ?6");
+const PAGE_BY_SOURCE: &str = page!("events_by_source", "AND source_id = ?8");
+const PAGE_OF_GRAVE: &str = page!("events_grave", "AND severity_id >= 3");
+const PAGE_OF_OPEN: &str = page!("events_open", "AND acknowledged_at IS NULL");
+
+/// The page's query, by what leaves the fewest moments.
+fn page_for(args: &List) -> &'static str {
+    let grave = args.severity.as_deref().map_or(0, severity_id) >= 3;
+    match (&args.source, &args.r#type, grave, args.unacknowledged) {
+        (Some(_), ..) => PAGE_BY_SOURCE,
+        (None, Some(_), ..) => PAGE_BY_TYPE,
+        (None, None, true, _) => PAGE_OF_GRAVE,
+        (None, None, false, true) => PAGE_OF_OPEN,
+        (None, None, false, false) => PAGE_BY_TIME,
+    }
+}
+
 fn list(args: &List, context: &mut Context<'_>) -> Result<(), CliError> {
     let since = window(context, "--since", args.since.as_deref(), i64::MIN)?;
     let until = window(context, "--until", args.until.as_deref(), i64::MAX)?;
@@ -184,14 +221,7 @@ fn list(args: &List, context: &mut Context<'_>) -> Result<(), CliError> {
     };
     let mut rows: Vec<Vec<Owned>> = all(
         &mut session,
-        "SELECT position, timestamp_ns, CASE severity_id WHEN 1 THEN 'INFO' WHEN 3 THEN 'WARNING' \
-         WHEN 4 THEN 'ALERT' WHEN 5 THEN 'CRITICAL' ELSE severity_id END, type, \
-         source_type || '/' || source_id, message, acknowledged_at, acknowledged_by FROM events \
-         WHERE timestamp_ns >= ?1 AND timestamp_ns < ?2 AND timestamp_ns <= ?3 \
-         AND (timestamp_ns < ?3 OR position < ?4) AND severity_id >= ?5 \
-         AND (?6 IS NULL OR type = ?6) AND (?7 IS NULL OR source_type = ?7) \
-         AND (?8 IS NULL OR source_id = ?8) AND (?9 = 0 OR acknowledged_at IS NULL) \
-         ORDER BY timestamp_ns DESC, position DESC LIMIT ?10",
+        page_for(args),
         values![
             since,
             until,

@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used)]
 //! The configuration seen from outside: files in a folder, an environment, flags.
 
+mod house;
+
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,6 @@ use serde::Deserialize;
 use super::schema::keys;
 use super::units::{Duration, Size};
 use super::*;
-use crate::event::animal::Threat;
 
 /// A folder as `/etc/nightjar` would be, and the rest of the sources.
 struct House {
@@ -929,58 +930,4 @@ fn policies_are_read_in_their_order_and_written_again() {
     assert_eq!(policies[1].max_total, Some(Size::gib(1)));
     let again = House::with(&render(&loaded, true)).load();
     assert_eq!(again.config, loaded.config);
-}
-
-#[test]
-fn a_rule_may_not_publish_where_nightjar_listens() {
-    let rule = |topic: &str| {
-        format!(
-            "mqtt.filters.sensor = ['zigbee2mqtt/+']\n[[rule]]\nid = 'x'\n\
-             conditions = [{{ type = 'camera_motion' }}]\n\
-             actions = [{{ type = 'publish', topic = '{topic}', payload = 'ON' }}]\n"
-        )
-    };
-    for topic in [
-        "vigilar/sensor/a/contact_open",
-        "zigbee2mqtt/siren",
-        "nightjar/home/alarm",
-    ] {
-        let error = House::with(&rule(topic)).error();
-        assert!(
-            error.contains(&format!("number 1: topic {topic:?} lies below")),
-            "{error}"
-        );
-    }
-    House::with(&rule("zigbee2mqtt/siren/set")).load();
-}
-
-#[test]
-fn web_push_needs_a_key_and_a_contact() {
-    let recipient = "[[alerts.recipient]]\nname = 'ada'\nweb_push = true\n";
-    let error = House::with(recipient).error();
-    assert!(
-        error.contains("alerts.contact") && error.contains("alerts.vapid_key_file"),
-        "{error}"
-    );
-    let all = "[alerts]\ncontact = 'mailto:ada@example.org'\nvapid_key_file = '/k'\n";
-    House::with(&format!("{all}{recipient}")).load();
-}
-
-#[test]
-fn a_wild_animal_has_one_threat() {
-    refused(
-        "wildlife.predators = ['Bear']",
-        "1:22: `wildlife.predators` has \"Bear\"; a species is 1 to 128 characters in lower case, \
-         without blanks around it",
-    );
-    refused(
-        "wildlife.predators = ['fox']",
-        "1:10: `wildlife.predators` and `wildlife.nuisances` both name \"fox\"; it is one or the \
-         other",
-    );
-    let config = House::with("wildlife.nuisances = ['badger']").load().config;
-    let threats = config.wildlife.threats();
-    assert_eq!(threats.of("badger"), Threat::Nuisance);
-    assert_eq!(threats.of("fox"), Threat::Passive);
-    assert_eq!(threats.of("bear"), Threat::Predator);
 }

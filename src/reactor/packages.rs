@@ -44,7 +44,7 @@ fn tick(scene: &mut Scene<'_>) -> Reaction {
     // The first condition is the partial index's own: only what is open is read.
     let open = all(
         scene.session,
-        "SELECT id, camera_id, detected_at FROM package_events \
+        "SELECT id, camera_id, detected_at FROM package_events INDEXED BY package_events_open \
          WHERE state <> 'COLLECTED' AND state = 'DETECTED' ORDER BY id",
         &[],
         |row| Ok((row.int(0)?, row.text(1)?.to_owned(), row.int(2)?)),

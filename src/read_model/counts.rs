@@ -58,16 +58,18 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
 macro_rules! page {
     ($table:literal, $by:literal) => {
         concat!(
-            "SELECT c.bucket_at, n.name, sum(c.count) FROM ",
-            $table,
-            " c CROSS JOIN names n ON n.id = c.",
+            "SELECT c.bucket_at, n.name, c.count FROM (SELECT bucket_at, ",
             $by,
-            " WHERE c.bucket_at < ?2 AND c.bucket_at >= (SELECT min(bucket_at) FROM \
+            " AS name, sum(count) AS count FROM ",
+            $table,
+            " WHERE bucket_at < ?2 AND bucket_at >= (SELECT min(bucket_at) FROM \
              (SELECT DISTINCT bucket_at FROM ",
             $table,
             " WHERE bucket_at >= ?1 AND bucket_at < ?2 ORDER BY bucket_at DESC LIMIT ?3)) \
-             GROUP BY c.bucket_at, n.name ORDER BY c.bucket_at DESC, sum(c.count) DESC, n.name \
-             LIMIT ?3"
+             GROUP BY bucket_at, ",
+            $by,
+            ") c CROSS JOIN names n ON n.id = c.name \
+             ORDER BY c.bucket_at DESC, c.count DESC, n.name LIMIT ?3"
         )
     };
 }

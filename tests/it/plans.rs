@@ -5,9 +5,19 @@ use nightjar::read_model::views;
 use nightjar::storage::Owned;
 
 use crate::bench_box::BenchBox;
+use crate::source::Source;
 
 /// Tables that stay small, so that reading them whole costs nothing.
 const SMALL: &[&str] = &[
+    "classification_rules",
+    "face_aliases",
+    "forgetting_crops",
+    "liveness_start",
+    "mqtt_sessions",
+    "projections",
+    "schema_migrations",
+    "sqlite_schema",
+    "vault_keys",
     "face_embeddings",     // at most 10,000
     "pet_training_images", // picked by hand
     "cameras",             // a few
@@ -55,12 +65,14 @@ const SORTED: &[(&str, &str)] = &[
 ];
 
 fn plan(bench: &BenchBox, sql: &str) -> Vec<String> {
-    let sql = ["?1", "?2", "?3"]
-        .iter()
-        .zip(["1795132800000000000", "1795142800000000000", "100"])
-        .fold(sql.to_owned(), |sql, (place, value)| {
-            sql.replace(place, value)
-        });
+    let sql = (1..=20).rev().fold(sql.to_owned(), |sql, number| {
+        let value = match number {
+            1 => "1795132800000000000",
+            2 => "1795142800000000000",
+            _ => "100",
+        };
+        sql.replace(&format!("?{number}"), value)
+    });
     let steps = bench.rows(&format!("EXPLAIN QUERY PLAN {sql}"));
     let detail = |row: Vec<Owned>| match row.into_iter().nth(3) {
         Some(Owned::Text(detail)) => detail,
@@ -119,5 +131,112 @@ fn retention_finds_and_deletes_old_rows_by_an_index() {
             }
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Queries that read a table whole, and may: the file, a part of the query, and why.
+const WHOLE: &[(&str, &str, &str)] = &[
+    (
+        "src/cli/presence.rs",
+        "FROM household_log",
+        "the plan is that of one member, which reads nothing of it",
+    ),
+    (
+        "src/reactor/packages.rs",
+        "package_events_open",
+        "only parcels that lie there",
+    ),
+    (
+        "src/read_model/recordings.rs",
+        "FROM recordings ",
+        "the head of queries that find theirs by time",
+    ),
+    (
+        "src/cli/cameras.rs",
+        "FROM cameras c",
+        "the cameras of one house",
+    ),
+    (
+        "src/cli/packages.rs",
+        "FROM package_events",
+        "by time until the page is full",
+    ),
+    (
+        "src/cli/pets/list.rs",
+        "FROM pets p",
+        "the pets of one house",
+    ),
+    (
+        "src/cli/sensors.rs",
+        "FROM sensors s",
+        "the sensors of one house",
+    ),
+    (
+        "src/cli/status.rs",
+        "GROUP BY state",
+        "counts by state, from the index alone",
+    ),
+    (
+        "src/cli/up/night.rs",
+        "'replay/night'",
+        "once at a start of `up`",
+    ),
+    (
+        "src/cli/up/summary.rs",
+        "",
+        "the summary of everything, once at the end of `up`",
+    ),
+    (
+        "src/reactor/faces.rs",
+        "FROM face_embeddings",
+        "embeddings are bounded in number",
+    ),
+    (
+        "src/reactor/pet_rules.rs",
+        "FROM pet_rules r",
+        "at most 256 rules",
+    ),
+    (
+        "src/read_model/alarm.rs",
+        "e.cause = ?1",
+        "from the newest back to the one asked for",
+    ),
+    (
+        "src/read_model/alerts.rs",
+        "row_number()",
+        "only what still waits, from its own index",
+    ),
+    ("src/writer/check.rs", "", "a check of the whole database"),
+    (
+        "src/writer/forget.rs",
+        "FROM event_log WHERE stream",
+        "forgetting looks through the whole log",
+    ),
+];
+
+/// Whether it reads rows in the order of an index, or of their ids, until there are enough.
+fn is_a_page(query: &str, steps: &[String]) -> bool {
+    let sorts = steps.iter().any(|step| step.contains("TEMP B-TREE"));
+    query.contains(" LIMIT ") && !query.contains(" WHERE ") && !sorts
+}
+
+#[test]
+fn every_query_of_the_program_finds_its_rows_by_an_index() {
+    let bench = BenchBox::new();
+    let mut looked_at = 0;
+    let mut wrong = Vec::new();
+    for source in Source::all_below("src") {
+        for (at, query) in source.queries() {
+            looked_at += 1;
+            let steps = plan(&bench, &query);
+            let excused = WHOLE
+                .iter()
+                .any(|(file, part, _)| source.path == *file && query.contains(part));
+            if !scans(&steps).is_empty() && !excused && !is_a_page(&query, &steps) {
+                wrong.push(format!("{}: {query}\n  {steps:?}", source.place(at)));
+            }
+        }
+    }
+    assert!(looked_at > 200, "{looked_at} queries were found");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -56,6 +56,30 @@ impl Source {
         self.in_test[byte]
     }
 
+    /// The queries that stand in it as whole literals, outside of tests, each with the byte where it
+    /// begins.
+    pub(crate) fn queries(&self) -> Vec<(usize, String)> {
+        let bytes = self.text.as_bytes();
+        let mut found = Vec::new();
+        for begin in ["\"SELECT ", "\"WITH "] {
+            for (at, _) in self.text.match_indices(begin) {
+                // One in a comment or inside of another literal does not begin where code ends.
+                let before = self.code[..at].trim_end();
+                let in_code = before.ends_with(['(', ',', '=', '>', ':', '{']);
+                let in_part = before.ends_with("concat!(");
+                if self.is_test(at) || !in_code || in_part || bytes[at - 1] == b'\\' {
+                    continue;
+                }
+                let literal = &self.text[at + 1..string_end(bytes, at) - 1];
+                let mut lines = literal.split("\\\n");
+                let mut query = lines.next().unwrap_or_default().to_owned();
+                lines.for_each(|line| query.push_str(line.trim_start()));
+                found.push((at, query.replace("\\\"", "\"").replace("\\\\", "\\")));
+            }
+        }
+        found
+    }
+
     /// Its module path below the crate: `["event", "catalog"]`; none for `lib.rs` and `main.rs`.
     pub(crate) fn module(&self) -> Vec<&str> {
         let inner = self.path.trim_start_matches("src/");

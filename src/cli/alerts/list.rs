@@ -111,13 +111,18 @@ pub(super) fn list(args: &List, context: &mut Context<'_>) -> Result<(), CliErro
         &mut database.snapshot()?,
         "SELECT a.alert_id, a.timestamp_ns, a.alert_type, CASE a.severity_id WHEN 1 THEN 'INFO' \
          WHEN 3 THEN 'WARNING' WHEN 4 THEN 'ALERT' WHEN 5 THEN 'CRITICAL' ELSE a.severity_id END, \
-         a.description, a.rule_name, a.dedup_count, count(*) FILTER (WHERE d.status = 'SENT'), \
-         count(*) FILTER (WHERE d.status = 'PENDING'), count(*) FILTER (WHERE d.status = 'FAILED'), \
-         a.event_id FROM alerts a LEFT JOIN alert_deliveries d ON d.alert_id = a.alert_id \
-         AND (?3 IS NULL OR d.recipient = ?3) WHERE a.timestamp_ns >= ?1 AND a.timestamp_ns < ?2 \
-         AND (?4 IS NULL OR a.alert_type = ?4) GROUP BY a.alert_id \
-         HAVING (?3 IS NULL OR count(d.alert_id) > 0) \
-         AND (?5 IS NULL OR count(*) FILTER (WHERE d.status = ?5) > 0) \
+         a.description, a.rule_name, a.dedup_count, \
+         (SELECT count(*) FROM alert_deliveries d WHERE d.alert_id = a.alert_id \
+          AND d.status = 'SENT' AND (?3 IS NULL OR d.recipient = ?3)), \
+         (SELECT count(*) FROM alert_deliveries d WHERE d.alert_id = a.alert_id \
+          AND d.status = 'PENDING' AND (?3 IS NULL OR d.recipient = ?3)), \
+         (SELECT count(*) FROM alert_deliveries d WHERE d.alert_id = a.alert_id \
+          AND d.status = 'FAILED' AND (?3 IS NULL OR d.recipient = ?3)), \
+         a.event_id FROM alerts a WHERE a.timestamp_ns >= ?1 AND a.timestamp_ns < ?2 \
+         AND (?4 IS NULL OR a.alert_type = ?4) \
+         AND (?3 IS NULL AND ?5 IS NULL OR EXISTS (SELECT 1 FROM alert_deliveries d \
+          WHERE d.alert_id = a.alert_id AND (?3 IS NULL OR d.recipient = ?3) \
+          AND (?5 IS NULL OR d.status = ?5))) \
          ORDER BY a.timestamp_ns DESC, a.alert_id DESC LIMIT ?6",
         values![
             since,

@@ -468,6 +468,24 @@ fn what_fails_is_tried_again_in_time_and_is_the_same_delivery() {
 }
 
 #[test]
+fn what_a_clock_that_was_wrong_has_planned_does_not_wait_for_that_day() {
+    let house = House::new(&[("ada", &[Channel::Webhook])]);
+    house.server.says("/hook/ada", Says::Status(503));
+    // The clock is a year ahead, and is set right after the first try.
+    house.clock.set(NOW + 365 * DAY_NS);
+    let _running = house.dispatch();
+    house.bear("landing");
+    until("the first try is stored", || {
+        house.deliveries() == ["ada WEBHOOK 0 PENDING 1"]
+    });
+    house.server.says("/hook/ada", Says::Status(200));
+    house.at(NOW);
+    until("it is sent", || {
+        house.deliveries() == ["ada WEBHOOK 0 SENT 2"]
+    });
+}
+
+#[test]
 fn after_a_day_it_is_given_up_and_what_is_refused_at_once() {
     let house = House::new(&[("ada", &[Channel::Webhook]), ("tom", &[Channel::Webhook])]);
     house.server.says("/hook/ada", Says::Status(500));

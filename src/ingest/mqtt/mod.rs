@@ -177,6 +177,9 @@ impl<L: Link> Subscriber<L> {
             };
             let Err(error) = outcome else { continue };
             let lasted = connected_at.take().map(|at| at.elapsed());
+            if cancel.is_cancelled() {
+                return;
+            }
             tracing::warn!(family = name, %error, "connection to the broker lost");
             self.disconnected(&error, lasted, published).await;
             let pause = self.backoff + jitter(self.backoff);

@@ -61,6 +61,44 @@ fn without_profiles_what_is_grave_is_told_to_all() {
     );
 }
 
+#[test]
+fn what_people_asked_to_be_told_is_told_however_light_it_is() {
+    let house = house(Settings {
+        recipients: vec![person("ada", true, &[Channel::Ntfy])],
+        ..Settings::default()
+    });
+    let fired = |rule, action| {
+        let fired = pet::RuleFired {
+            rule,
+            name: "garden".into(),
+            pet: "rex".into(),
+            action,
+            priority: 0,
+            camera: Some("yard".into()),
+        };
+        let event = NewEvent::own(house.clock.now(), "pet/rex", fired).with_text("Rex is outside");
+        house.handle().store(vec![event]).unwrap();
+    };
+    fired(1, pet::Action::Log);
+    assert_eq!(told(&house), Vec::<String>::new());
+    fired(2, pet::Action::Record);
+    let asked = "SELECT count(*) FROM event_log e JOIN names k ON k.id = e.kind \
+                 WHERE k.name = 'recording.requested'";
+    assert_eq!(house.rows(asked), ["1"]);
+    fired(3, pet::Action::Push);
+    assert_eq!(told(&house), ["PET_RULE ada NTFY"]);
+    // A parcel is reminded of once, when it has lain for two hours.
+    house.publish(
+        "vigilar/camera/porch/package/detected",
+        r#"{"confidence":0.9}"#,
+    );
+    house.wait(3 * 3_600);
+    assert_eq!(
+        told(&house),
+        ["PET_RULE ada NTFY", "PACKAGE_REMINDED ada NTFY"]
+    );
+}
+
 fn asleep() -> Profile {
     Profile {
         name: "asleep".into(),

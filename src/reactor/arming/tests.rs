@@ -1,6 +1,8 @@
 //! The alarm as messages, a clock and restarts drive it.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::sync::{Arc, Mutex};
+
 use crate::base::clock::SECOND_NS;
 use crate::reactor::Settings;
 use crate::reactor::pin::PinHash;
@@ -233,9 +235,38 @@ fn only_its_own_topic_commands_the_alarm() {
     assert_eq!(states(&house).len(), 1);
 }
 
+/// What is traced, at every level, while it lives.
+#[derive(Clone, Default)]
+struct Traced(Arc<Mutex<Vec<u8>>>);
+
+impl Traced {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Traced {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 #[test]
-fn the_pin_is_nowhere_on_the_disk() {
+fn the_pin_is_nowhere_on_the_disk_and_in_no_trace() {
     let pins = ["2580", "90210-secret", "314159265"];
+    let traced = Traced::default();
+    let into = traced.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || into.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    tracing::trace!("all that is traced is seen");
     let house = house();
     ask(&house, "ARMED_HOME", None);
     ask(&house, "ARMED_AWAY", Some(pins[1]));
@@ -254,6 +285,12 @@ fn the_pin_is_nowhere_on_the_disk() {
     house.wait(8);
     ask(&house, "DISARMED", Some(pins[0]));
     assert_eq!(states(&house).last().unwrap(), "ARMED_HOME>DISARMED");
+    let text = traced.text();
+    assert!(text.contains("all that is traced is seen"), "{text}");
+    for pin in &pins[1..] {
+        assert!(!text.contains(pin), "{text}");
+    }
+    assert!(!text.contains("\"2580"), "{text}");
     // The WAL is there as long as the writer lives.
     let mut seen = 0;
     for entry in std::fs::read_dir(house.folder.path()).unwrap() {

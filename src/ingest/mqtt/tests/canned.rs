@@ -304,6 +304,42 @@ async fn a_lost_session_is_subscribed_again_and_recorded() {
     assert_eq!(log.telemetry.broker_sessions_lost.get(), 1);
 }
 
+/// Whether each request to arm that is stored counts as one that the broker had held.
+fn held_back(log: &Log) -> Vec<bool> {
+    let requests = log
+        .events()
+        .into_iter()
+        .filter_map(|event| match event.event {
+            Event::ArmRequested(request) => Some(request.queued),
+            _ => None,
+        });
+    requests.collect()
+}
+
+#[tokio::test]
+async fn a_request_right_after_a_resumed_session_may_be_an_old_one() {
+    let mut log = Log::new();
+    log.start_writer();
+    let task = Task::on(&log);
+    let request = |packet_id, payload: &str| {
+        let topic = "vigilar/system/arm_request".into();
+        let message = message(Some(packet_id), false, payload);
+        Ok(Incoming::Arrived(Arrived { topic, ..message }))
+    };
+    let undated = r#"{"mode": "ARMED_HOME"}"#;
+    task.link.play(connected(false));
+    task.link.play(granted());
+    task.link.play(request(1, undated));
+    task.link.play(lost());
+    task.link.play(connected(true));
+    task.link.play(request(2, undated));
+    let now = Clock::System.now() / 1_000_000;
+    let dated = format!(r#"{{"mode": "ARMED_HOME", "ts": {now}}}"#);
+    task.link.play(request(3, &dated));
+    until("all are stored", || held_back(&log).len() == 3).await;
+    assert_eq!(held_back(&log), [false, true, false]);
+}
+
 #[tokio::test]
 async fn a_subscription_that_nobody_confirmed_is_asked_for_again_after_a_restart() {
     let mut log = Log::new();
