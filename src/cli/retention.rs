@@ -42,8 +42,9 @@ struct Show {
     format: FormatArgs,
 }
 
+/// Arguments of `retention run`, and of `cleanup`.
 #[derive(Debug, clap::Args)]
-struct Run {
+pub struct Run {
     /// Only tell what would go
     #[arg(long)]
     dry_run: bool,
@@ -90,7 +91,8 @@ fn show(args: &Show, context: &mut Context<'_>) -> Result<(), CliError> {
     Ok(())
 }
 
-fn run_now(args: &Run, context: &mut Context<'_>) -> Result<(), CliError> {
+/// Runs `retention run`.
+pub fn run_now(args: &Run, context: &mut Context<'_>) -> Result<(), CliError> {
     let (due, doubt) = look(context)?;
     let gone = if args.dry_run {
         due.iter()

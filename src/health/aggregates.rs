@@ -280,21 +280,60 @@ mod tests {
     fn days_of_a_zone_have_23_24_or_25_hours() {
         let of = |zone, since, until| hours(zone, Width::Day, since, until);
         let berlin = "Europe/Berlin";
-        assert_eq!(of(berlin, "2026-03-28T12:00:00Z", "2026-03-30T12:00:00Z"), [24, 23, 24]);
-        assert_eq!(of(berlin, "2026-10-24T12:00:00Z", "2026-10-26T12:00:00Z"), [24, 25, 24]);
-        assert_eq!(of("UTC", "2026-03-28T12:00:00Z", "2026-03-30T12:00:00Z"), [24, 24, 24]);
+        assert_eq!(
+            of(berlin, "2026-03-28T12:00:00Z", "2026-03-30T12:00:00Z"),
+            [24, 23, 24]
+        );
+        assert_eq!(
+            of(berlin, "2026-10-24T12:00:00Z", "2026-10-26T12:00:00Z"),
+            [24, 25, 24]
+        );
+        assert_eq!(
+            of("UTC", "2026-03-28T12:00:00Z", "2026-03-30T12:00:00Z"),
+            [24, 24, 24]
+        );
         // Midnight itself is skipped in Beirut.
-        assert_eq!(of("Asia/Beirut", "2026-03-28T12:00:00Z", "2026-03-29T12:00:00Z"), [24, 23]);
+        assert_eq!(
+            of(
+                "Asia/Beirut",
+                "2026-03-28T12:00:00Z",
+                "2026-03-29T12:00:00Z"
+            ),
+            [24, 23]
+        );
     }
 
     #[test]
     fn hours_go_on_through_the_hour_that_comes_twice() {
         let of = |zone, since, until| hours(zone, Width::Hour, since, until).len();
-        assert_eq!(of("Europe/Berlin", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"), 25);
-        assert_eq!(of("Europe/Berlin", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"), 23);
+        assert_eq!(
+            of(
+                "Europe/Berlin",
+                "2026-10-24T22:00:00Z",
+                "2026-10-25T23:00:00Z"
+            ),
+            25
+        );
+        assert_eq!(
+            of(
+                "Europe/Berlin",
+                "2026-03-28T23:00:00Z",
+                "2026-03-29T22:00:00Z"
+            ),
+            23
+        );
         let kathmandu = TimeZone::get("Asia/Kathmandu").unwrap();
-        let edges = edges(Width::Hour, &kathmandu, at("2026-11-20T00:20:00Z"), at("2026-11-20T01:20:00Z"));
-        assert_eq!(edges[0], at("2026-11-20T00:15:00Z"), "at a full hour of the zone");
+        let edges = edges(
+            Width::Hour,
+            &kathmandu,
+            at("2026-11-20T00:20:00Z"),
+            at("2026-11-20T01:20:00Z"),
+        );
+        assert_eq!(
+            edges[0],
+            at("2026-11-20T00:15:00Z"),
+            "at a full hour of the zone"
+        );
         assert_eq!(edges.len(), 3);
     }
 
@@ -314,7 +353,10 @@ mod tests {
         let quarters = BTreeMap::from([
             ((begin, "heron".to_owned()), quarter(1, 90.0, 90.0)),
             ((begin, "wren".to_owned()), quarter(3, 30.0, 12.0)),
-            ((begin + QUARTER_NS, "heron".to_owned()), quarter(6, 60.0, 20.0)),
+            (
+                (begin + QUARTER_NS, "heron".to_owned()),
+                quarter(6, 60.0, 20.0),
+            ),
         ]);
         let who = |at, what: &str, value: &str, host: &str| {
             (at, (what.to_owned(), value.to_owned(), host.to_owned()))

@@ -78,13 +78,15 @@ pub fn compare(
         let (kept, sums) = (kept.get(*key), anew.sums.get(*key));
         let (kept, sums) = (kept.unwrap_or(&nothing), sums.unwrap_or(&nothing));
         let network = !anew.unknown.contains(*key);
-        differences.extend(differing(kept, sums, network).map(|(what, kept, anew)| Difference {
-            quarter_at: key.0,
-            host: key.1.clone(),
-            what: what.to_owned(),
-            kept,
-            anew,
-        }));
+        differences.extend(
+            differing(kept, sums, network).map(|(what, kept, anew)| Difference {
+                quarter_at: key.0,
+                host: key.1.clone(),
+                what: what.to_owned(),
+                kept,
+                anew,
+            }),
+        );
     }
     for who in kept_uniques.symmetric_difference(&anew.uniques) {
         let (quarter_at, (what, value, host)) = who;
@@ -147,9 +149,9 @@ fn differing<'a>(
             pairs.push((name, kept.counts[index] as f64, anew.counts[index] as f64));
         }
     }
-    pairs.into_iter().filter(|(_, kept, anew)| {
-        (kept - anew).abs() > ROUNDING * kept.abs().max(anew.abs())
-    })
+    pairs
+        .into_iter()
+        .filter(|(_, kept, anew)| (kept - anew).abs() > ROUNDING * kept.abs().max(anew.abs()))
 }
 
 fn read_lines(

@@ -133,7 +133,12 @@ pub struct Spike {
 }
 
 /// The spikes among times within `[since, until)`, in buckets of `width_ns` from `since` on.
-pub fn spikes(times: &[UnixNanos], since: UnixNanos, until: UnixNanos, width_ns: i64) -> Vec<Spike> {
+pub fn spikes(
+    times: &[UnixNanos],
+    since: UnixNanos,
+    until: UnixNanos,
+    width_ns: i64,
+) -> Vec<Spike> {
     if until <= since || width_ns <= 0 {
         return Vec::new();
     }

@@ -117,11 +117,19 @@ fn above(value: Option<f64>, threshold: f64) -> f64 {
 pub fn health(facts: &Facts) -> Health {
     let parts = [
         part("security", 0.30, facts.security.as_ref().map(security)),
-        part("performance", 0.25, facts.performance.as_ref().map(performance)),
+        part(
+            "performance",
+            0.25,
+            facts.performance.as_ref().map(performance),
+        ),
         part("errors", 0.25, facts.errors.as_ref().map(errors)),
         part("network", 0.20, facts.network.as_ref().map(network)),
     ];
-    let known = || parts.iter().filter_map(|one| Some((one.weight, one.score?)));
+    let known = || {
+        parts
+            .iter()
+            .filter_map(|one| Some((one.weight, one.score?)))
+    };
     let weights: f64 = known().map(|(weight, _)| weight).sum();
     let points: f64 = known().map(|(weight, score)| weight * score).sum();
     Health {
@@ -169,7 +177,10 @@ fn security(facts: &Security) -> Vec<Option<Loss>> {
             format!("{} failed logins a day", number(facts.failed_logins))
         }),
         loss(facts.brute_force, 10.0, 30.0, || {
-            format!("{} addresses with brute force a day", number(facts.brute_force))
+            format!(
+                "{} addresses with brute force a day",
+                number(facts.brute_force)
+            )
         }),
         loss(facts.unauthorized, 5.0, 20.0, || {
             format!("{} unauthorized attempts a day", number(facts.unauthorized))
@@ -184,10 +195,16 @@ fn performance(facts: &Performance) -> Vec<Option<Loss>> {
     let percent = |value: Option<f64>| format!("{:.1} %", value.unwrap_or_default());
     vec![
         loss(above(facts.cpu_avg, 50.0), 1.0, 30.0, || {
-            format!("the processor is used to {} on average", percent(facts.cpu_avg))
+            format!(
+                "the processor is used to {} on average",
+                percent(facts.cpu_avg)
+            )
         }),
         loss(above(facts.memory_avg, 70.0), 1.0, 30.0, || {
-            format!("the memory is used to {} on average", percent(facts.memory_avg))
+            format!(
+                "the memory is used to {} on average",
+                percent(facts.memory_avg)
+            )
         }),
         loss(above(facts.disk, 80.0), 2.0, 40.0, || {
             format!("the disk is used to {}", percent(facts.disk))
@@ -257,10 +274,17 @@ mod tests {
     #[test]
     fn the_parts_have_their_weights() {
         close(health(&all_well()).score, 100.0);
-        let parts = health(&all_well()).parts.map(|part| (part.name, part.weight));
+        let parts = health(&all_well())
+            .parts
+            .map(|part| (part.name, part.weight));
         assert_eq!(
             parts,
-            [("security", 0.30), ("performance", 0.25), ("errors", 0.25), ("network", 0.20)]
+            [
+                ("security", 0.30),
+                ("performance", 0.25),
+                ("errors", 0.25),
+                ("network", 0.20)
+            ]
         );
         // Everything of one part lost.
         let mut facts = all_well();
@@ -352,6 +376,9 @@ mod tests {
         };
         close(health(&facts).score, 100.0);
         assert_eq!(word(None), "unknown");
-        assert_eq!([90.0, 75.0, 50.0, 49.9].map(|score| word(Some(score))), ["excellent", "good", "fair", "poor"]);
+        assert_eq!(
+            [90.0, 75.0, 50.0, 49.9].map(|score| word(Some(score))),
+            ["excellent", "good", "fair", "poor"]
+        );
     }
 }

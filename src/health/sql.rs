@@ -92,7 +92,7 @@ statements! {
          AND (?4 IS NULL OR t.service = ?4) \
          GROUP BY r.error_type, r.error_category ORDER BY count(*) DESC, r.error_type LIMIT ?5";
 
-    /// Addresses whose stored score is `?1` at least, and those that a person called malicious.
+    /// Addresses whose stored score is `?1` at least.
     THREATS =
         "SELECT ip, type, is_whitelisted, is_blacklisted, threat_score, first_seen_at, \
          last_seen_at, total_events, failed_logins, bans, successful_logins, country_code, city, \

@@ -50,7 +50,9 @@ pub fn sizes(session: &mut dyn Session) -> Result<Vec<Object>, StorageError> {
 
 /// How large the file is and how much of it is free, bytes.
 pub fn file(session: &mut dyn Session) -> Result<(i64, i64), StorageError> {
-    let found = first(session, sql::FILE, &[], |row| Ok((row.int(0)?, row.int(1)?)))?;
+    let found = first(session, sql::FILE, &[], |row| {
+        Ok((row.int(0)?, row.int(1)?))
+    })?;
     Ok(found.unwrap_or_default())
 }
 

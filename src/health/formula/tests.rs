@@ -20,7 +20,11 @@ fn severity_of_brute_force_grows_with_the_attempts_and_a_burst() {
         (15, true, 100),
         (0, false, 50),
     ] {
-        assert_eq!(brute_force_severity(attempts, burst), severity, "{attempts}");
+        assert_eq!(
+            brute_force_severity(attempts, burst),
+            severity,
+            "{attempts}"
+        );
     }
 }
 
@@ -36,7 +40,9 @@ fn a_burst_is_five_attempts_within_five_minutes_wherever_they_lie() {
     assert!(seen(&[0, 75, 150, 225, 300]));
     assert!(!seen(&[0, 75, 150, 225, 301]));
     assert!(!seen(&[0, 1, 2, 3]));
-    assert!(seen(&[0, 10_000, 20_000, 20_001, 20_002, 20_003, 20_004, 90_000]));
+    assert!(seen(&[
+        0, 10_000, 20_000, 20_001, 20_002, 20_003, 20_004, 90_000
+    ]));
     assert!(!seen(&[]));
 }
 
@@ -50,15 +56,36 @@ fn samples(values: &[(i64, Option<f64>)]) -> Vec<(UnixNanos, Option<f64>)> {
 #[test]
 fn a_period_needs_300_seconds_and_3_samples() {
     let of = |values: &[(i64, Option<f64>)]| periods(&samples(values), 80.0).len();
-    assert_eq!(of(&[(0, Some(90.0)), (150, Some(80.0)), (300, Some(99.0))]), 1);
-    assert_eq!(of(&[(0, Some(90.0)), (150, Some(80.0)), (299, Some(99.0))]), 0);
+    assert_eq!(
+        of(&[(0, Some(90.0)), (150, Some(80.0)), (300, Some(99.0))]),
+        1
+    );
+    assert_eq!(
+        of(&[(0, Some(90.0)), (150, Some(80.0)), (299, Some(99.0))]),
+        0
+    );
     assert_eq!(of(&[(0, Some(90.0)), (300, Some(99.0))]), 0, "two samples");
-    assert_eq!(of(&[(0, Some(90.0)), (150, Some(79.9)), (300, Some(99.0))]), 0);
-    assert_eq!(of(&[(0, Some(90.0)), (150, None), (300, Some(99.0)), (450, Some(99.0))]), 0);
+    assert_eq!(
+        of(&[(0, Some(90.0)), (150, Some(79.9)), (300, Some(99.0))]),
+        0
+    );
+    assert_eq!(
+        of(&[
+            (0, Some(90.0)),
+            (150, None),
+            (300, Some(99.0)),
+            (450, Some(99.0))
+        ]),
+        0
+    );
     let apart = [(0, Some(90.0)), (200, Some(90.0)), (1_200, Some(90.0))];
     assert_eq!(of(&apart), 0, "nobody knows what was in between");
     assert_eq!(of(&[]), 0);
-    assert_eq!(of(&[(0, None)]), 0, "the first sample has no processor time");
+    assert_eq!(
+        of(&[(0, None)]),
+        0,
+        "the first sample has no processor time"
+    );
 }
 
 #[test]
@@ -106,7 +133,10 @@ fn an_anomaly_lies_three_standard_deviations_away() {
     assert_eq!(anomalies(&values), [], "no deviation at all");
     values.push((T + 20, 100.0));
     let found = anomalies(&values);
-    assert_eq!((found.len(), found[0].at, found[0].value), (1, T + 20, 100.0));
+    assert_eq!(
+        (found.len(), found[0].at, found[0].value),
+        (1, T + 20, 100.0)
+    );
     // One of n values that differs lies (n − 1) / √(n − 1) deviations from the mean.
     assert!((found[0].sigmas - 20.0_f64.sqrt()).abs() < 1e-9);
     assert_eq!(anomalies(&values[14..]), [], "too few");
@@ -125,7 +155,11 @@ fn counters_count_what_they_gained() {
         }
         sum
     };
-    assert_eq!(total(&[Some(1_000), Some(1_100), Some(1_200)]), 200, "not 3,300");
+    assert_eq!(
+        total(&[Some(1_000), Some(1_100), Some(1_200)]),
+        200,
+        "not 3,300"
+    );
     assert_eq!(total(&[Some(1_000), Some(1_100), Some(50), Some(90)]), 140);
     assert_eq!(total(&[Some(1_000), None, Some(1_100)]), 100);
     assert_eq!(total(&[Some(1_000)]), 0);
