@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::aggregates::{COUNTS, Key, Mean, QUARTER_NS, Sums, Unique, quarters, uniques};
-use super::formula::gained;
-use super::performance::{COUNTERS, NetworkSample, network_before};
+use super::formula::{GAIN_MAX, gained};
+use super::performance::{NetworkSample, counters_before};
 use super::{Scope, hosts, sql};
 use crate::base::clock::{UnixNanos, bucket_start};
 use crate::storage::{Session, StorageError, all};
@@ -223,7 +223,7 @@ fn read_network(
     anew: &mut Anew,
 ) -> Result<(), StorageError> {
     for host in hosts(session, sql::NETWORK_HOSTS, &Scope::default())? {
-        let before = network_before(session, &host, since)?;
+        let before = counters_before(session, &host, since)?;
         let samples = all(
             session,
             sql::NETWORK_SAMPLES,
@@ -234,12 +234,13 @@ fn read_network(
             let quarter = bucket_start(first.at, QUARTER_NS);
             anew.unknown.insert((quarter, host.clone()));
         }
-        let mut known = before.map_or([None; COUNTERS], |sample| sample.counters);
+        let mut known = before.unwrap_or_default();
         for sample in samples {
             let quarter = bucket_start(sample.at, QUARTER_NS);
             let counts = &mut anew.sums.entry((quarter, host.clone())).or_default().counts;
             for (index, counter) in sample.counters.iter().enumerate().take(4) {
-                counts[index] = counts[index].saturating_add(gained(known[index], *counter));
+                let gained = gained(known[index], *counter);
+                counts[index] = (counts[index] + gained).min(GAIN_MAX);
                 known[index] = counter.or(known[index]);
             }
         }

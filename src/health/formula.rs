@@ -197,11 +197,15 @@ pub fn anomalies(values: &[(UnixNanos, f64)]) -> Vec<Anomaly> {
         .collect()
 }
 
+/// Most that is believed to have been gained from one sample to the next, as the rollups believe it:
+/// 10 Tbit/s for a quarter of an hour.
+pub const GAIN_MAX: i64 = 1 << 50;
+
 /// What a counter that counts since the host started gained from one sample to the next. A counter
 /// that stands lower than before began anew: nothing is known of what lies between.
 pub fn gained(before: Option<i64>, now: Option<i64>) -> i64 {
     match (before, now) {
-        (Some(before), Some(now)) => now.saturating_sub(before).max(0),
+        (Some(before), Some(now)) => now.saturating_sub(before).clamp(0, GAIN_MAX),
         _ => 0,
     }
 }

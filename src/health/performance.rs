@@ -3,7 +3,7 @@
 use super::formula::{Anomaly, Period, anomalies, days_left, gained, per_day, periods};
 use super::{Scope, hosts, sql};
 use crate::base::clock::UnixNanos;
-use crate::storage::{Row, Session, StorageError, all, first};
+use crate::storage::{Row, Session, StorageError, all};
 use crate::values;
 
 /// What one machine used.
@@ -190,27 +190,36 @@ pub fn traffic(session: &mut dyn Session, scope: &Scope) -> Result<Vec<Traffic>,
         if samples.is_empty() {
             continue;
         }
-        let before = network_before(session, &host, scope.since)?;
-        found.push(traffic_of(host, before.as_ref(), &samples));
+        let before = counters_before(session, &host, scope.since)?;
+        found.push(traffic_of(host, before.unwrap_or_default(), &samples));
     }
     Ok(found)
 }
 
-pub(super) fn network_before(
+/// So many samples are looked through for a counter's last value: some of them may not tell it.
+const LOOK_BACK: i64 = 64;
+
+/// What the counters stood at before `at`, and whether there is any sample before it.
+pub(super) fn counters_before(
     session: &mut dyn Session,
     host: &str,
     at: UnixNanos,
-) -> Result<Option<NetworkSample>, StorageError> {
-    first(
+) -> Result<Option<[Option<i64>; COUNTERS]>, StorageError> {
+    let samples = all(
         session,
         sql::NETWORK_BEFORE,
-        values![at, host],
+        values![at, host, LOOK_BACK],
         NetworkSample::read,
-    )
+    )?;
+    let newest = |index: usize| samples.iter().find_map(|sample| sample.counters[index]);
+    Ok((!samples.is_empty()).then(|| std::array::from_fn(newest)))
 }
 
-fn traffic_of(host: String, before: Option<&NetworkSample>, samples: &[NetworkSample]) -> Traffic {
-    let mut known = before.map_or([None; COUNTERS], |sample| sample.counters);
+fn traffic_of(
+    host: String,
+    mut known: [Option<i64>; COUNTERS],
+    samples: &[NetworkSample],
+) -> Traffic {
     let mut totals = [0_i64; COUNTERS];
     for sample in samples {
         for (index, total) in totals.iter_mut().enumerate() {

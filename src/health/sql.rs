@@ -121,11 +121,11 @@ statements! {
         "SELECT at, bytes_sent, bytes_recv, packets_sent, packets_recv, errors_in, errors_out, \
          drops_in, drops_out, connections_established, connections_listen, connections_time_wait \
          FROM network_samples WHERE host = ?3 AND at >= ?1 AND at < ?2 ORDER BY at, id";
-    /// The last sample of the network of the machine `?2` before `?1`.
+    /// The last samples of the network of the machine `?2` before `?1`, the newest first; `?3` at most.
     NETWORK_BEFORE =
         "SELECT at, bytes_sent, bytes_recv, packets_sent, packets_recv, errors_in, errors_out, \
          drops_in, drops_out, connections_established, connections_listen, connections_time_wait \
-         FROM network_samples WHERE host = ?2 AND at < ?1 ORDER BY at DESC, id DESC LIMIT 1";
+         FROM network_samples WHERE host = ?2 AND at < ?1 ORDER BY at DESC, id DESC LIMIT ?3";
 
     /// The sums of the quarters of an hour, all machines or the machine `?3`.
     QUARTERS =

@@ -163,7 +163,7 @@ fn counters_count_what_they_gained() {
     assert_eq!(total(&[Some(1_000), Some(1_100), Some(50), Some(90)]), 140);
     assert_eq!(total(&[Some(1_000), None, Some(1_100)]), 100);
     assert_eq!(total(&[Some(1_000)]), 0);
-    assert_eq!(gained(Some(i64::MIN), Some(i64::MAX)), i64::MAX);
+    assert_eq!(gained(Some(i64::MIN), Some(i64::MAX)), GAIN_MAX);
 }
 
 #[test]
