@@ -30,8 +30,6 @@ Examples:
 
 /// After so long without an event a score lies halfway to its base.
 const HALF_LIFE_NS: i64 = 7 * DAY_NS;
-/// Lines that `ips show` shows.
-const LINES: i64 = 10;
 
 /// Arguments of `ips`.
 #[derive(Debug, clap::Args)]
@@ -75,6 +73,10 @@ struct List {
 struct Show {
     /// The address, IPv4 or IPv6
     ip: IpAddr,
+    /// So many of its lines, the newest
+    #[arg(long, value_name = "N", default_value_t = 10,
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: u32,
     /// One JSON object
     #[arg(long)]
     json: bool,
@@ -141,6 +143,7 @@ fn list(args: &List, context: &mut Context<'_>) -> Result<(), CliError> {
     let name = ("ips", "Addresses, their scores as of now");
     let limit = args.limit as usize;
     let part = Part::new(name, &COLUMNS, rows, limit, "no address is known");
+    let part = part.showing(&[0, 1, 2, 3, 4, 5, 6, 7, 11]);
     match args.format.format() {
         Format::Table => part.write_text(context),
         format => part.write_alone(format, context),
@@ -175,7 +178,7 @@ fn show(args: &Show, context: &mut Context<'_>) -> Result<(), CliError> {
     let mut session = database.snapshot()?;
     let (now, half_life_ns) = (context.clock.now(), half_life_ns(context)?);
     let known = addresses::one(&mut session, &ip, now, half_life_ns)?;
-    let lines = addresses::lines(&mut session, &ip, LINES + 1)?;
+    let lines = addresses::lines(&mut session, &ip, i64::from(args.limit) + 1)?;
     drop(session);
     let Some(known) = known else {
         let text = format!("{ip} is not known: no line has named it, and it is on no list");
@@ -186,9 +189,10 @@ fn show(args: &Show, context: &mut Context<'_>) -> Result<(), CliError> {
         name,
         &LINE_COLUMNS,
         lines,
-        LINES as usize,
+        args.limit as usize,
         "there are none any more",
-    );
+    )
+    .showing(&[0, 1, 2, 3, 4]);
     if args.json {
         let object = object(&known).to_string();
         writeln!(context.out, "{},\"lines\":", object.trim_end_matches('}'))?;

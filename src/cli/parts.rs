@@ -100,6 +100,8 @@ pub(super) struct Part {
     more: bool,
     /// What people read where there are none.
     nothing: &'static str,
+    /// Places of the columns that people see, so that they fit on a screen; empty: all.
+    shown: &'static [usize],
 }
 
 impl Part {
@@ -120,7 +122,14 @@ impl Part {
             rows,
             more,
             nothing,
+            shown: &[],
         }
+    }
+
+    /// The same, of which people see only the columns at these places.
+    pub(super) const fn showing(mut self, shown: &'static [usize]) -> Self {
+        self.shown = shown;
+        self
     }
 
     /// All values in turn: number of the row, name of the column, value.
@@ -172,14 +181,20 @@ impl Part {
         format: Format,
         context: &mut Context<'_>,
     ) -> Result<(), CliError> {
-        let heading = |(name, shape): &(&str, Shape)| Heading {
-            name: (*name).to_owned(),
-            shape: Some(*shape),
+        let all: Vec<usize> = (0..self.columns.len()).collect();
+        let places = match (format, self.shown) {
+            (Format::Table, [_, ..]) => self.shown,
+            _ => &all,
         };
-        let headings = self.columns.iter().map(heading).collect();
+        let heading = |place: &usize| Heading {
+            name: self.columns[*place].0.to_owned(),
+            shape: Some(self.columns[*place].1),
+        };
+        let headings = places.iter().map(heading).collect();
         let mut writer = RowWriter::begin(context.out, format, headings)?;
         for row in &self.rows {
-            writer.row(context.out, row.clone())?;
+            let row = places.iter().map(|place| row[*place].clone()).collect();
+            writer.row(context.out, row)?;
         }
         Ok(writer.end(context.out, context.screen, &context.zone, self.more)?)
     }

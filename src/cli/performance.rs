@@ -70,8 +70,8 @@ const NETWORK: [(&str, Shape); 11] = [
     ("errors_out", Shape::Number),
     ("drops_in", Shape::Number),
     ("drops_out", Shape::Number),
-    ("conn_avg", Shape::Number),
-    ("conn_max", Shape::Number),
+    ("connections_avg", Shape::Number),
+    ("connections_max", Shape::Number),
 ];
 const CONNECTIONS: [(&str, Shape); 6] = [
     ("host", Shape::Text),

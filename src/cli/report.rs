@@ -97,7 +97,7 @@ fn chapters(
             "Traces",
             vec![
                 traces::part_of(session, range, scope.host.as_deref(), limit)?,
-                traces::patterns_of(session, range, limit)?,
+                traces::patterns_of(session, range, None, limit)?,
             ],
         ),
     ])

@@ -141,14 +141,16 @@ pub(super) fn parts_of(
             &BRUTE_FORCE,
             attempts,
             "nobody tried",
-        ),
+        )
+        .showing(&[0, 1, 2, 3, 4, 5, 6, 8]),
         part(("bans", "Bans"), &BANS, bans, "nobody was banned"),
         part(
             ("unauthorized", "Unauthorized"),
             &UNAUTHORIZED,
             unauthorized,
             "nobody tried what they may not",
-        ),
+        )
+        .showing(&[0, 1, 2, 3, 5]),
         part(
             (
                 "threats",

@@ -9,8 +9,10 @@ use super::term::{grouped, human_bytes};
 use super::{Context, folder};
 use crate::health::formula::days_left;
 use crate::health::store::{self, Growth, Object};
+use crate::read_model::aging;
 use crate::read_model::view::Shape;
-use crate::storage::{Owned, Session, StorageError, first};
+use crate::storage::{Owned, Row, Session, StorageError, first};
+use crate::values;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,38 +44,6 @@ const COLUMNS: [(&str, Shape); 7] = [
     ("index_bytes", Shape::Bytes),
     ("oldest_at", Shape::Time),
     ("newest_at", Shape::Time),
-];
-
-/// The oldest and newest row of a table, by an index each.
-macro_rules! ends {
-    ($($table:literal by $column:literal),* $(,)?) => {
-        &[$((
-            $table,
-            concat!(
-                "SELECT (SELECT min(", $column, ") FROM ", $table, "), (SELECT max(", $column,
-                ") FROM ", $table, ")"
-            ),
-        )),*]
-    };
-}
-
-/// The tables that grow, each with the time of its rows.
-const ENDS: &[(&str, &str)] = ends![
-    "batches" by "committed_at",
-    "log_lines" by "at",
-    "system_samples" by "at",
-    "network_samples" by "at",
-    "host_rollups" by "quarter_at",
-    "host_uniques" by "quarter_at",
-    "traces" by "at",
-    "trace_errors" by "at",
-    "patterns" by "detected_at",
-    "ip_reputations" by "last_seen_at",
-    "events" by "at",
-    "event_counts_hourly" by "bucket_at",
-    "event_counts_daily" by "bucket_at",
-    "sensor_rollups_5min" by "bucket_at",
-    "sensor_rollups_hourly" by "bucket_at",
 ];
 
 /// The event log has no index by time: its batches do, in the order of their commits.
@@ -145,21 +115,7 @@ fn row(
         .filter(|one| one.is_index && one.table == object.name)
         .map(|one| one.bytes)
         .sum();
-    let ends = match object.name.as_str() {
-        _ if object.is_index => None,
-        "event_log" => Some(EVENT_LOG_ENDS),
-        name => ENDS
-            .iter()
-            .find(|(table, _)| *table == name)
-            .map(|(_, sql)| *sql),
-    };
-    let ends = match ends {
-        Some(sql) => first(session, sql, &[], |row| {
-            Ok((row.opt_int(0)?, row.opt_int(1)?))
-        })?,
-        None => None,
-    };
-    let (oldest, newest) = ends.unwrap_or_default();
+    let (oldest, newest) = ends(session, object)?;
     Ok(vec![
         text(&object.name),
         text(if object.is_index { "index" } else { "table" }),
@@ -173,6 +129,26 @@ fn row(
         whole(oldest),
         whole(newest),
     ])
+}
+
+/// The times of its oldest and newest row, where its rows have a time by which they age.
+fn ends(
+    session: &mut dyn Session,
+    object: &Object,
+) -> Result<(Option<i64>, Option<i64>), StorageError> {
+    if object.is_index {
+        return Ok((None, None));
+    }
+    if matches!(object.name.as_str(), "event_log" | "batches") {
+        let ends = |row: &dyn Row| Ok((row.opt_int(0)?, row.opt_int(1)?));
+        return Ok(first(session, EVENT_LOG_ENDS, &[], ends)?.unwrap_or_default());
+    }
+    let Some((_, aging)) = aging::tables().find(|(table, _)| *table == object.name) else {
+        return Ok((None, None));
+    };
+    let oldest = first(session, aging.oldest, &[], |row| row.opt_int(0))?;
+    let newest = first(session, aging.nth_newest, values![0], |row| row.opt_int(0))?;
+    Ok((oldest.flatten(), newest.flatten()))
 }
 
 fn disk(
@@ -233,27 +209,4 @@ fn say(disk: &Disk, context: &mut Context<'_>) -> Result<(), CliError> {
         None => writeln!(context.out, ".")?,
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::read_model::aging;
-
-    #[test]
-    fn times_are_asked_of_tables_that_exist_and_are_in_order() {
-        for (table, sql) in ENDS {
-            assert!(sql.contains(table), "{table}");
-        }
-        let known = |table: &str| ENDS.iter().any(|(name, _)| *name == table);
-        let of_the_box = [
-            "log_lines",
-            "host_rollups",
-            "traces",
-            "patterns",
-            "system_samples",
-        ];
-        assert!(of_the_box.into_iter().all(known));
-        assert!(aging::tables().count() > 0);
-    }
 }

@@ -119,15 +119,8 @@ const PATTERNS: [(&str, Shape); 14] = [
     ("recommendations", Shape::Text),
     ("description", Shape::Text),
 ];
-/// What people see of [`PATTERNS`], by their places.
-const PATTERNS_SHOWN: [(usize, (&str, Shape)); 6] = [
-    (0, ("id", Shape::Number)),
-    (1, ("detected_at", Shape::Time)),
-    (2, ("type", Shape::Text)),
-    (3, ("severity", Shape::Number)),
-    (4, ("events", Shape::Number)),
-    (13, ("description", Shape::Text)),
-];
+/// What people see of [`PATTERNS`].
+const PATTERNS_SHOWN: &[usize] = &[0, 1, 2, 3, 4, 13];
 const CHAIN: [(&str, Shape); 4] = [
     ("position", Shape::Number),
     ("at", Shape::Time),
@@ -224,57 +217,32 @@ pub(super) fn part_of(
     Ok(Part::new(name, &LIST, found, limit, "nothing was notable"))
 }
 
-/// Patterns of a range for the report; as people see them.
+/// Patterns of a range.
 pub(super) fn patterns_of(
     session: &mut dyn Session,
     (since, until): (i64, i64),
+    kind: Option<&str>,
     limit: usize,
 ) -> Result<Part, CliError> {
-    const SHOWN: &[(&str, Shape)] = &[
-        PATTERNS_SHOWN[0].1,
-        PATTERNS_SHOWN[1].1,
-        PATTERNS_SHOWN[2].1,
-        PATTERNS_SHOWN[3].1,
-        PATTERNS_SHOWN[4].1,
-        PATTERNS_SHOWN[5].1,
-    ];
     let found = rows(
         session,
         sql::PATTERNS,
-        values![since, until, None::<&str>, limit as i64 + 1],
+        values![since, until, kind, limit as i64 + 1],
         PATTERNS.len(),
     )?;
-    let shown = |row: &Vec<Owned>| {
-        PATTERNS_SHOWN
-            .iter()
-            .map(|(at, _)| row[*at].clone())
-            .collect()
-    };
-    let found = found.iter().map(shown).collect();
     let name = ("patterns", "Patterns, the newest first");
-    Ok(Part::new(name, SHOWN, found, limit, "no pattern was found"))
+    let part = Part::new(name, &PATTERNS, found, limit, "no pattern was found");
+    Ok(part.showing(PATTERNS_SHOWN))
 }
 
 fn patterns(args: &Patterns, context: &mut Context<'_>) -> Result<(), CliError> {
     let usual = 30 * DAY_NS;
     let range = parts::range(args.since.as_deref(), args.until.as_deref(), usual, context)?;
-    let limit = args.limit as usize;
     let mut database = folder::open_reader(&context.folder)?;
     let mut session = database.snapshot()?;
-    if args.format.format() == Format::Table && args.kind.is_none() {
-        let part = patterns_of(&mut session, range, limit)?;
-        drop(session);
-        return part.write_text(context);
-    }
-    let found = rows(
-        &mut session,
-        sql::PATTERNS,
-        values![range.0, range.1, args.kind.as_deref(), limit as i64 + 1],
-        PATTERNS.len(),
-    )?;
+    let limit = args.limit as usize;
+    let part = patterns_of(&mut session, range, args.kind.as_deref(), limit)?;
     drop(session);
-    let name = ("patterns", "Patterns, the newest first");
-    let part = Part::new(name, &PATTERNS, found, limit, "no pattern was found");
     match args.format.format() {
         Format::Table => part.write_text(context),
         format => part.write_alone(format, context),
@@ -479,16 +447,4 @@ fn sheet(trace: &Trace, error: Option<&Value>, context: &Context<'_>) -> Grid {
         }
     }
     grid
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_people_see_of_patterns_is_part_of_what_programs_get() {
-        for (at, shown) in PATTERNS_SHOWN {
-            assert_eq!(PATTERNS[at], shown);
-        }
-    }
 }

@@ -1,8 +1,9 @@
 //! What is known of addresses, with the score as it is by now.
 
-use super::formula::{HIGH_THREAT, base_score, decayed};
 use super::sql;
 use crate::base::clock::UnixNanos;
+use crate::event::trace::IpList;
+use crate::read_model::reputation::{HIGH_THREAT, IpType, Standing, decayed};
 use crate::storage::{Owned, Row, Session, StorageError, all, first};
 use crate::values;
 
@@ -42,16 +43,24 @@ impl Address {
         let (white, black) = (row.int(2)? != 0, row.int(3)? != 0);
         let stored_score = row.int(4)?;
         let last_seen_at = row.opt_int(6)?;
-        let age = last_seen_at.map_or(0, |at| now.saturating_sub(at));
-        let base = base_score(&kind, white, black);
+        let (list, listed) = match (white, black) {
+            (true, _) => (Some("whitelist"), IpList::Whitelist),
+            (_, true) => (Some("blacklist"), IpList::Blacklist),
+            _ => (None, IpList::None),
+        };
+        let standing = Standing {
+            kind: match kind.as_str() {
+                "localhost" => IpType::Localhost,
+                "private" => IpType::Private,
+                _ => IpType::Public,
+            },
+            list: listed,
+        };
+        let seen_at = last_seen_at.unwrap_or(now);
         Ok(Self {
             ip: row.text(0)?.to_owned(),
-            list: match (white, black) {
-                (true, _) => Some("whitelist"),
-                (_, true) => Some("blacklist"),
-                _ => None,
-            },
-            score: decayed(stored_score as f64, base, age, half_life_ns),
+            list,
+            score: decayed(stored_score, standing.base(), seen_at, now, half_life_ns),
             stored_score,
             first_seen_at: row.opt_int(5)?,
             last_seen_at,
@@ -66,7 +75,7 @@ impl Address {
 
     /// Whether people should know of it: a whitelisted one never.
     pub fn is_high_threat(&self) -> bool {
-        self.score >= HIGH_THREAT && self.list != Some("whitelist")
+        self.score >= HIGH_THREAT as f64 && self.list != Some("whitelist")
     }
 }
 
@@ -97,7 +106,7 @@ pub fn high_threats(
     now: UnixNanos,
     half_life_ns: i64,
 ) -> Result<Vec<Address>, StorageError> {
-    let mut found = known(session, HIGH_THREAT, now, half_life_ns)?;
+    let mut found = known(session, HIGH_THREAT as f64, now, half_life_ns)?;
     found.retain(Address::is_high_threat);
     Ok(found)
 }

@@ -1,5 +1,5 @@
 //! The formulas of docs/health.md that are about one series: attempts, periods, spikes, outliers,
-//! counters, decay and growth. Pure.
+//! counters and growth. Pure.
 
 use std::collections::VecDeque;
 
@@ -11,8 +11,6 @@ pub const ATTEMPTS_MIN: i64 = 5;
 pub const BURST_NS: i64 = 300 * SECOND_NS;
 /// What a burst adds to the severity.
 const BURST_POINTS: i64 = 20;
-/// A score from here on is a high threat.
-pub const HIGH_THREAT: f64 = 70.0;
 /// A period of high use takes at least so long …
 pub const PERIOD_MIN_NS: i64 = 300 * SECOND_NS;
 /// … and has at least so many samples: one alone is a hiccup.
@@ -208,23 +206,6 @@ pub fn gained(before: Option<i64>, now: Option<i64>) -> i64 {
         (Some(before), Some(now)) => now.saturating_sub(before).clamp(0, GAIN_MAX),
         _ => 0,
     }
-}
-
-/// Where an address' score decays to.
-pub const fn base_score(kind: &str, whitelisted: bool, blacklisted: bool) -> f64 {
-    if blacklisted {
-        90.0
-    } else if whitelisted || !matches!(kind.as_bytes(), b"public") {
-        0.0
-    } else {
-        10.0
-    }
-}
-
-/// A score `age_ns` after the last event: base + (score − base) × ½ ^ (age / half-life).
-pub fn decayed(score: f64, base: f64, age_ns: i64, half_life_ns: i64) -> f64 {
-    let half_lives = age_ns.max(0) as f64 / half_life_ns.max(1) as f64;
-    base + (score - base) * 0.5_f64.powf(half_lives)
 }
 
 /// How a value changes per day between two samples; none when they lie at the same time.

@@ -102,7 +102,8 @@ struct Loss {
 
 fn loss(count: f64, each: f64, most: f64, reason: impl FnOnce() -> String) -> Option<Loss> {
     let points = (count * each).clamp(0.0, most);
-    (points > 0.0).then(|| Loss {
+    // What would be told as 0.0 is nothing.
+    (points >= 0.05).then(|| Loss {
         points,
         reason: reason(),
     })
@@ -174,19 +175,32 @@ fn part(name: &'static str, weight: f64, losses: Option<Vec<Option<Loss>>>) -> P
 fn security(facts: &Security) -> Vec<Option<Loss>> {
     vec![
         loss(facts.failed_logins, 0.5, 20.0, || {
-            format!("{} failed logins a day", number(facts.failed_logins))
+            told(
+                facts.failed_logins,
+                "failed login a day",
+                "failed logins a day",
+            )
         }),
         loss(facts.brute_force, 10.0, 30.0, || {
-            format!(
-                "{} addresses with brute force a day",
-                number(facts.brute_force)
+            told(
+                facts.brute_force,
+                "address with brute force a day",
+                "addresses with brute force a day",
             )
         }),
         loss(facts.unauthorized, 5.0, 20.0, || {
-            format!("{} unauthorized attempts a day", number(facts.unauthorized))
+            told(
+                facts.unauthorized,
+                "unauthorized attempt a day",
+                "unauthorized attempts a day",
+            )
         }),
         loss(facts.high_threats as f64, 10.0, 30.0, || {
-            format!("{} addresses are a high threat", facts.high_threats)
+            told(
+                facts.high_threats as f64,
+                "address is a high threat",
+                "addresses are a high threat",
+            )
         }),
     ]
 }
@@ -210,7 +224,11 @@ fn performance(facts: &Performance) -> Vec<Option<Loss>> {
             format!("the disk is used to {}", percent(facts.disk))
         }),
         loss(facts.periods, 5.0, 20.0, || {
-            format!("{} periods of high use a day", number(facts.periods))
+            told(
+                facts.periods,
+                "period of high use a day",
+                "periods of high use a day",
+            )
         }),
     ]
 }
@@ -218,16 +236,28 @@ fn performance(facts: &Performance) -> Vec<Option<Loss>> {
 fn errors(facts: &Errors) -> Vec<Option<Loss>> {
     vec![
         loss(facts.errors_per_hour, 2.0, 50.0, || {
-            format!("{} errors an hour", number(facts.errors_per_hour))
+            told(facts.errors_per_hour, "error an hour", "errors an hour")
         }),
         loss(facts.critical, 5.0, 20.0, || {
-            format!("{} critical lines a day", number(facts.critical))
+            told(
+                facts.critical,
+                "critical line a day",
+                "critical lines a day",
+            )
         }),
         loss(facts.warnings_per_hour, 0.1, 10.0, || {
-            format!("{} warnings an hour", number(facts.warnings_per_hour))
+            told(
+                facts.warnings_per_hour,
+                "warning an hour",
+                "warnings an hour",
+            )
         }),
         loss(facts.spikes, 10.0, 20.0, || {
-            format!("{} spikes of errors a day", number(facts.spikes))
+            told(
+                facts.spikes,
+                "spike of errors a day",
+                "spikes of errors a day",
+            )
         }),
     ]
 }
@@ -242,14 +272,20 @@ fn network(facts: &Network) -> Vec<Option<Loss>> {
             format!("{:.2} % of the packets are dropped", share(facts.drops))
         }),
         loss(facts.anomalies, 2.0, 30.0, || {
-            format!("{} anomalies of connections a day", number(facts.anomalies))
+            told(
+                facts.anomalies,
+                "anomaly of connections a day",
+                "anomalies of connections a day",
+            )
         }),
     ]
 }
 
-fn number(value: f64) -> String {
-    let fixed = format!("{value:.1}");
-    fixed.trim_end_matches(".0").to_owned()
+/// A number with what it counts.
+fn told(count: f64, one: &str, many: &str) -> String {
+    let fixed = format!("{count:.1}");
+    let number = fixed.trim_end_matches(".0");
+    format!("{number} {}", if number == "1" { one } else { many })
 }
 
 #[cfg(test)]
@@ -336,9 +372,9 @@ mod tests {
             part.why,
             [
                 "12 failed logins a day (−6.0)",
-                "1 addresses with brute force a day (−10.0)",
+                "1 address with brute force a day (−10.0)",
                 "2 unauthorized attempts a day (−10.0)",
-                "1 addresses are a high threat (−10.0)",
+                "1 address is a high threat (−10.0)",
             ]
         );
         facts.performance = Some(Performance {

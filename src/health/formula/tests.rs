@@ -167,32 +167,6 @@ fn counters_count_what_they_gained() {
 }
 
 #[test]
-fn a_score_halves_its_distance_from_the_base_in_each_half_life() {
-    let week = 7 * DAY_NS;
-    for (score, base, age, expected) in [
-        (80.0, 10.0, 0, 80.0),
-        (80.0, 10.0, week, 45.0),
-        (80.0, 10.0, 2 * week, 27.5),
-        (80.0, 10.0, -week, 80.0),
-        (100.0, 90.0, week, 95.0),
-        (70.0, 0.0, 1_000 * week, 0.0),
-    ] {
-        let found = decayed(score, base, age, week);
-        assert!((found - expected).abs() < 1e-9, "{found} {expected}");
-    }
-    for (kind, white, black, base) in [
-        ("public", false, false, 10.0),
-        ("public", true, false, 0.0),
-        ("public", false, true, 90.0),
-        ("private", false, false, 0.0),
-        ("localhost", false, false, 0.0),
-        ("private", false, true, 90.0),
-    ] {
-        assert_eq!(base_score(kind, white, black), base, "{kind}");
-    }
-}
-
-#[test]
 fn trends_are_told_the_right_way_round() {
     for (before, now, trend) in [
         (Some(60.0), Some(80.0), Trend::Better),
