@@ -11,8 +11,8 @@ use super::parts::{Part, number, text, whole};
 use super::table::{Format, FormatArgs};
 use super::term::visible;
 use super::when::local;
-use super::{Context, decide, folder};
-use crate::base::clock::{DAY_NS, rfc3339};
+use super::{Context, decide, folder, setup};
+use crate::base::clock::{MILLISECOND_NS, rfc3339};
 use crate::event::NewEvent;
 use crate::event::trace::{IpList, IpListed};
 use crate::health::addresses::{self, Address};
@@ -27,9 +27,6 @@ Examples:
   nightjar ips trust 192.0.2.10 --because \"our backup\"
   nightjar ips block 2001:db8::bad
   nightjar ips forget-list 203.0.113.9         on neither list any more";
-
-/// After so long without an event a score lies halfway to its base.
-const HALF_LIFE_NS: i64 = 7 * DAY_NS;
 
 /// Arguments of `ips`.
 #[derive(Debug, clap::Args)]
@@ -116,8 +113,10 @@ const LINE_COLUMNS: [(&str, Shape); 6] = [
 ];
 
 /// After how long without an event a score lies halfway to its base.
-pub(super) fn half_life_ns(_context: &Context<'_>) -> Result<i64, CliError> {
-    Ok(HALF_LIFE_NS)
+pub(super) fn half_life_ns(context: &Context<'_>) -> Result<i64, CliError> {
+    let half_life = setup::load(context)?.config.health.score_half_life;
+    let millis = i64::try_from(half_life.as_millis()).unwrap_or(i64::MAX);
+    Ok(millis.saturating_mul(MILLISECOND_NS))
 }
 
 /// Runs it.

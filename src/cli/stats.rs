@@ -90,10 +90,10 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
                 "file_bytes": disk.bytes,
                 "free_pages_bytes": disk.free_pages_bytes,
                 "disk_free_bytes": disk.free,
-                "events_per_day": disk.growth.map(|growth| growth.events_per_day.round()),
+                "events_per_day": disk.growth.map(|growth| growth.events_per_day.round() as i64),
                 "growth_days": disk.growth.map(|growth| growth.days),
-                "growth_bytes_per_day": disk.bytes_per_day.map(f64::round),
-                "days_left": disk.days_left.map(f64::round),
+                "growth_bytes_per_day": disk.bytes_per_day.map(|bytes| bytes.round() as i64),
+                "days_left": disk.days_left.map(|days| days.round() as i64),
             });
             let object = object.to_string();
             let open = object.strip_suffix('}').unwrap_or(&object);
