@@ -61,17 +61,29 @@ pub(super) fn month_first(text: &str) -> Option<(Stamp, &str)> {
         };
         scan.expect(b' ')?;
         let year = scan.year_before_time();
-        let at = scan.clock(
-            i16::try_from(year.unwrap_or(LEAP_YEAR)).ok()?,
-            month,
-            day,
-        )?;
+        let at = scan.clock(i16::try_from(year.unwrap_or(LEAP_YEAR)).ok()?, month, day)?;
         Some(if year.is_some() {
             Stamp::Local(at)
         } else {
             Stamp::Yearless(at)
         })
     })
+}
+
+/// The year of `Sat Nov 21 18:03:04 2026 …`, and what stands behind it.
+pub(super) fn year_behind(at: DateTime, rest: &str) -> (Stamp, &str) {
+    let mut scan = Scan {
+        bytes: rest.as_bytes(),
+        at: 0,
+    };
+    let year = scan.expect(b' ').and_then(|()| scan.digits(4));
+    let day = year
+        .and_then(|year| jiff::civil::Date::new(year as i16, at.month(), at.day()).ok())
+        .filter(|_| scan.peek() == Some(b' '));
+    match (day, rest.get(scan.at..)) {
+        (Some(day), Some(rest)) => (Stamp::Local(day.to_datetime(at.time())), rest),
+        _ => (Stamp::Yearless(at), rest),
+    }
 }
 
 /// `2026-11-21T18:03:04.123456+01:00`, `2026-11-21 18:03:04,123` and the like (ISO 8601).
@@ -231,7 +243,7 @@ impl Scan<'_> {
         let minute = self.digits(2)?;
         self.expect(b':')?;
         // A leap second is the last one before it.
-        let second = self.digits(2)?.min(60);
+        let second = self.digits(2)?;
         let second = if second == 60 { 59 } else { second };
         let fraction = self.fraction();
         let narrow = |number: u32| i8::try_from(number).ok();
