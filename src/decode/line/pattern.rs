@@ -258,6 +258,12 @@ impl Rule {
     }
 
     fn apply<'t>(&self, message: &'t str, found: &mut Found<'t>) -> bool {
+        // Most rules of a table end here.
+        if let Part::Literal(begin) = self.pattern.parts[0]
+            && !message.starts_with(begin)
+        {
+            return false;
+        }
         let mut taken = Taken::default();
         if !fits(self.pattern.parts(), message, &mut taken) {
             return false;

@@ -7,7 +7,7 @@
 //! clock would have shown it had it not been moved.
 
 use jiff::civil::DateTime;
-use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+use jiff::tz::{AmbiguousOffset, Offset};
 
 use super::Context;
 use crate::base::clock::{DAY_NS, SECOND_NS, UnixNanos};
@@ -165,17 +165,17 @@ fn in_zone(at: DateTime, context: &Context<'_>) -> Option<UnixNanos> {
 
 fn of_the_year(at: DateTime, context: &Context<'_>) -> Option<UnixNanos> {
     let latest = context.received_at.saturating_add(DAY_NS);
-    let newest = local(latest, context.zone)?.year();
+    // No zone is further from UTC than a day.
+    let newest = utc_year(latest.saturating_add(DAY_NS))?;
     (newest - MAX_YEARS_BACK..=newest).rev().find_map(|year| {
-        let time = at.time();
         let day = jiff::civil::Date::new(year, at.month(), at.day()).ok()?;
-        in_zone(day.to_datetime(time), context).filter(|at| *at <= latest)
+        in_zone(day.to_datetime(at.time()), context).filter(|at| *at <= latest)
     })
 }
 
-fn local(at: UnixNanos, zone: &TimeZone) -> Option<DateTime> {
-    let stamp = jiff::Timestamp::from_nanosecond(i128::from(at)).ok()?;
-    Some(zone.to_datetime(stamp))
+fn utc_year(at: UnixNanos) -> Option<i16> {
+    let stamp = jiff::Timestamp::from_second(at.div_euclid(SECOND_NS)).ok()?;
+    Some(Offset::UTC.to_datetime(stamp).year())
 }
 
 /// A reader of fixed forms.

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use jiff::tz::TimeZone;
+
 use super::*;
 
 /// 2026-11-21 18:00 UTC.
