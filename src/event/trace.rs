@@ -232,6 +232,16 @@ impl PatternType {
             Self::RestartLoop => "restart_loop",
         }
     }
+
+    /// For people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::BruteForce => "a brute force",
+            Self::IpSweep => "a sweep over names or addresses",
+            Self::ErrorBurst => "a burst of errors",
+            Self::RestartLoop => "a restart loop",
+        }
+    }
 }
 
 /// A person, or a list, says what an address is; the text says why. The stream is `ip/<address>`.
