@@ -4,7 +4,7 @@
 use nightjar::event::retention::Applied;
 use nightjar::event::system::{Level, LogWritten, MetricsSampled};
 use nightjar::event::trace::{
-    ErrorFound, IpList, IpListed, ProcessSeen, TraceRecorded, TraceSnapshotTaken, Trigger,
+    IpList, IpListed, ProcessSeen, TraceRecorded, TraceSnapshotTaken, Trigger,
 };
 use nightjar::event::{Event, Extra, NewEvent};
 use proptest::collection::vec;
@@ -119,7 +119,7 @@ fn trace(minutes: i64, cause: i64) -> NewEvent {
         root_cause: None,
         chain: Vec::new(),
         related_services: Vec::new(),
-        error: Some(ErrorFound::default()),
+        error: Some(Box::default()),
     };
     at(minutes, "trace/error", trace).caused_by(cause)
 }

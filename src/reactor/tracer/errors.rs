@@ -24,7 +24,7 @@ const BURST_NS: i64 = 300 * SECOND_NS;
 /// … if they are so many times the mean of the last day.
 const TIMES_MEAN: i64 = 3;
 /// Counted for every error; where more come, only with its next trace, for it costs more.
-const COUNTED: i64 = 200;
+const COUNTED: i64 = 100;
 /// Most that are counted.
 const COUNTED_MAX: i64 = 100_000;
 
@@ -61,7 +61,7 @@ fn error(scene: &mut Scene<'_>, notable: &Notable<'_>) -> Result<Option<NewEvent
         root_cause: error.hints.first().cloned(),
         chain: lines::chain(&before),
         related_services: lines::programs(&before),
-        error: Some(error),
+        error: Some(Box::new(error)),
         ..notable.trace(Trigger::Error, subject)
     };
     let said = match kind {
