@@ -117,6 +117,9 @@ fn next_quarter(at: UnixNanos) -> UnixNanos {
     }
 }
 
+/// The first so many counts are those of the network.
+const NETWORK: usize = 4;
+
 /// The columns that differ: name, kept, made anew.
 fn differing<'a>(
     kept: &'a Sums,
@@ -143,7 +146,6 @@ fn differing<'a>(
             pairs.push((max, value(kept), value(anew)));
         }
     }
-    const NETWORK: usize = 4;
     for (index, name) in COUNTS.iter().enumerate() {
         if network || index >= NETWORK {
             pairs.push((name, kept.counts[index] as f64, anew.counts[index] as f64));
@@ -180,7 +182,7 @@ fn read_lines(
         }
         let counts = &mut anew.sums.entry((quarter, host)).or_default().counts;
         let happened = [true, failed, banned, level >= 3, level == 2];
-        for (count, happened) in counts[4..].iter_mut().zip(happened) {
+        for (count, happened) in counts[NETWORK..].iter_mut().zip(happened) {
             *count += i64::from(happened);
         }
         Ok(())
@@ -238,7 +240,7 @@ fn read_network(
         for sample in samples {
             let quarter = bucket_start(sample.at, QUARTER_NS);
             let counts = &mut anew.sums.entry((quarter, host.clone())).or_default().counts;
-            for (index, counter) in sample.counters.iter().enumerate().take(4) {
+            for (index, counter) in sample.counters.iter().enumerate().take(NETWORK) {
                 let gained = gained(known[index], *counter);
                 counts[index] = (counts[index] + gained).min(GAIN_MAX);
                 known[index] = counter.or(known[index]);

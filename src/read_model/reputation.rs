@@ -67,12 +67,12 @@ impl IpType {
     }
 }
 
-/// fc00::/7
+/// `fc00::/7`
 const fn is_unique_local(ip: Ipv6Addr) -> bool {
     ip.segments()[0] & 0xfe00 == 0xfc00
 }
 
-/// fe80::/10
+/// `fe80::/10`
 const fn is_link_local(ip: Ipv6Addr) -> bool {
     ip.segments()[0] & 0xffc0 == 0xfe80
 }

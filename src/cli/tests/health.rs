@@ -599,12 +599,12 @@ fn traced(house: &House, ago_s: i64) -> i64 {
         root_cause: Some("1 failed login before it".into()),
         chain: vec![line - 1],
         related_services: vec!["sshd".into()],
-        error: Some(ErrorFound {
+        error: Some(Box::new(ErrorFound {
             error_type: "connection_refused".into(),
             category: "network".into(),
             hints: vec!["nothing listens there".into()],
             ..ErrorFound::default()
-        }),
+        })),
     };
     let at = NOW - ago_s * SECOND_NS;
     let trace = NewEvent::own(at, "trace/ban", trace).caused_by(line);

@@ -393,7 +393,7 @@ fn trace(trigger: Trigger, cause: i64) -> NewEvent {
         root_cause: None,
         chain: vec![1],
         related_services: vec!["sshd".into()],
-        error: (trigger == Trigger::Error).then(ErrorFound::default),
+        error: (trigger == Trigger::Error).then(|| Box::new(ErrorFound::default())),
     };
     at(MIDNIGHT, "trace/x", trace)
         .with_text("It was notable")

@@ -194,7 +194,7 @@ fn trace() -> BoxedStrategy<OnStream> {
                 root_cause: None,
                 chain,
                 related_services: vec!["sshd".into()],
-                error,
+                error: error.map(Box::new),
             };
             (format!("trace/{}", trigger.name()), Event::from(trace))
         });

@@ -20,7 +20,7 @@ pub(super) fn sample(kind: Kind) -> Event {
             root_cause: Some("Two transactions wait for each other".into()),
             chain: vec![7, 9, 11],
             related_services: vec!["postgres".into(), "shop".into()],
-            error: Some(error()),
+            error: Some(Box::new(error())),
         }
         .into(),
         Kind::TraceSnapshotTaken => TraceSnapshotTaken {
