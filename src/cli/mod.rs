@@ -200,7 +200,7 @@ pub enum Verb {
     /// How long the tables keep their rows, and what would go
     Retention(retention::Args),
     /// Delete now what is due; the same as `retention run`
-    Cleanup(retention::Run),
+    Cleanup(retention::Cleanup),
     /// One figure for the box, its parts, and where it goes
     Health(health::Args),
     /// Who tries to get in: brute force, bans, threats, names
@@ -369,7 +369,7 @@ pub fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> 
         Verb::Ups(args) => ups::run(args, context),
         Verb::Timelapse(args) => timelapse::run(args, context),
         Verb::Retention(args) => retention::run(args, context),
-        Verb::Cleanup(args) => retention::run_now(args, context),
+        Verb::Cleanup(args) => retention::cleanup(args, context),
         Verb::Health(args) => health::run(args, context),
         Verb::Security(args) => security::run(args, context),
         Verb::Performance(args) => performance::run(args, context),

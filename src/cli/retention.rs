@@ -42,9 +42,21 @@ struct Show {
     format: FormatArgs,
 }
 
-/// Arguments of `retention run`, and of `cleanup`.
+/// Arguments of `cleanup`.
 #[derive(Debug, clap::Args)]
-pub struct Run {
+#[command(before_help = "\
+Examples:
+  nightjar cleanup --dry-run          what would go, by the ages in the configuration
+  nightjar cleanup                    delete it now, children with their parents
+  nightjar retention show             the ages, and what of each table is due
+  nightjar stats                      what fills the database")]
+pub struct Cleanup {
+    #[command(flatten)]
+    run: Run,
+}
+
+#[derive(Debug, clap::Args)]
+struct Run {
     /// Only tell what would go
     #[arg(long)]
     dry_run: bool,
@@ -91,8 +103,12 @@ fn show(args: &Show, context: &mut Context<'_>) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Runs `retention run`.
-pub fn run_now(args: &Run, context: &mut Context<'_>) -> Result<(), CliError> {
+/// Runs `cleanup`, which is `retention run` by the name that one looks for.
+pub fn cleanup(args: &Cleanup, context: &mut Context<'_>) -> Result<(), CliError> {
+    run_now(&args.run, context)
+}
+
+fn run_now(args: &Run, context: &mut Context<'_>) -> Result<(), CliError> {
     let (due, doubt) = look(context)?;
     let gone = if args.dry_run {
         due.iter()
