@@ -21,8 +21,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nightjar::base::clock::Clock;
 use nightjar::base::shutdown::Shutdown;
-use nightjar::decode::Rules;
+use nightjar::base::telemetry::Telemetry;
 use nightjar::decode::topic::Family;
+use nightjar::decode::{Inbound, Rules, decode};
 use nightjar::ingest::mqtt::{Broker, RumqttLink, Shared, Subscriber, Subscription};
 use nightjar::read_model;
 use nightjar::storage::sqlite::{Durability, Options as SqliteOptions};
@@ -66,6 +67,7 @@ fn main() {
     match arguments.first().map(String::as_str) {
         Some("publish") => block_on(publish(number(1), number(2))),
         Some("bare") => block_on(bare(number(1), number(2))),
+        Some("singly") => singly(&arguments[1], number(2), Path::new(&arguments[3])),
         Some("latency") => latency(number(1), number(2), number(3), Path::new(&arguments[4])),
         // A plain `cargo bench` runs every benchmark; these need a broker and are run by the script.
         _ => println!("run by scripts/bench"),
@@ -168,7 +170,62 @@ async fn bare(port: usize, count: usize) {
     println!("{}", unix_ns());
 }
 
-fn latency(port: usize, count: usize, rate: usize, folder: &Path) {
+/// The failed login number `index`, as rsyslog of Debian writes it.
+fn failed_login(index: usize) -> (String, String) {
+    let second = index / 50;
+    let line = format!(
+        "2026-11-20T{:02}:{:02}:{:02}.{:06}+01:00 heron sshd[{}]: Failed password for invalid user \
+         user{} from 203.0.113.{} port {} ssh2",
+        second / 3_600 % 24,
+        second / 60 % 60,
+        second % 60,
+        index % 50 * 20_000,
+        800 + index % 30_000,
+        index % 40,
+        1 + index % 200,
+        1_024 + index % 60_000,
+    );
+    ("vigilar/log/heron/auth".into(), line)
+}
+
+/// The sample number `index` of one host, one every ten seconds.
+fn sample(index: usize) -> (String, String) {
+    let ts = 1_795_100_000_000_usize + index * 10_000;
+    let payload = format!(
+        "{{\"ts\":{ts},\"cpu_percent\":{}.5,\"cpu_count\":4,\"memory_total\":8589934592,\
+         \"memory_available\":4294967296,\"memory_percent\":50.0,\"disk_total\":107374182400,\
+         \"disk_used\":{},\"disk_percent\":31.5,\"load_1min\":0.5}}",
+        index % 90,
+        30_000_000_000_usize + index * 1_000,
+    );
+    ("vigilar/metrics/heron/system".into(), payload)
+}
+
+fn singly(what: &str, count: usize, folder: &Path) {
+    let message = match what {
+        "lines" => failed_login,
+        "metrics" => sample,
+        other => panic!("lines or metrics, not {other}"),
+    };
+    let rules = Rules::new("vigilar".parse().unwrap(), Vec::new());
+    let handle = start_writer(folder, &Arc::default());
+    let began = Instant::now();
+    for index in 0..count {
+        let (topic, payload) = message(index);
+        let inbound = Inbound {
+            topic: Arc::from(topic),
+            payload: payload.into_bytes(),
+            qos: 1,
+            retain: false,
+            received_at: Clock::System.now(),
+        };
+        handle.store(decode(&inbound, &rules).events).unwrap();
+    }
+    println!("{:.1}", count as f64 / began.elapsed().as_secs_f64());
+}
+
+/// The real writer, as durable as the product is, on a thread of its own.
+fn start_writer(folder: &Path, telemetry: &Arc<Telemetry>) -> Handle {
     let options = writer::Options {
         path: folder.join("nightjar.db"),
         durability: Durability::Full,
@@ -179,19 +236,24 @@ fn latency(port: usize, count: usize, rate: usize, folder: &Path) {
         tick_every: Some(Duration::from_secs(1)),
         sabotage: Sabotage::NONE,
     };
-    let telemetry = Arc::default();
     let started = writer::start(
         options,
-        Arc::clone(&telemetry),
+        Arc::clone(telemetry),
         Shutdown::new(),
         &mut |_, _, _| {},
     )
     .unwrap();
     let core = started.writer;
     std::thread::spawn(move || core.run().unwrap());
+    started.handle
+}
+
+fn latency(port: usize, count: usize, rate: usize, folder: &Path) {
+    let telemetry = Arc::default();
+    let handle = start_writer(folder, &telemetry);
     let shared = Shared {
         pins: Arc::default(),
-        writer: started.handle.clone(),
+        writer: handle.clone(),
         rules: Arc::new(Rules::new("vigilar".parse().unwrap(), Vec::new())),
         telemetry,
         clock: Clock::System,
@@ -226,11 +288,11 @@ fn latency(port: usize, count: usize, rate: usize, folder: &Path) {
         std::thread::sleep(Duration::from_millis(5));
     }
     // The event of the session's beginning is stored by now, or it would be counted as a reading.
-    started.handle.barrier().unwrap();
+    handle.barrier().unwrap();
 
     let total = WARM_UP + count;
     let stop = Arc::new(AtomicBool::new(false));
-    let durable_at = watch(started.handle, total, &stop);
+    let durable_at = watch(handle, total, &stop);
     let sent_at = send_steadily(port, total, rate);
     let durable_at = durable_at.join().unwrap();
     stop.store(true, Ordering::Relaxed);

@@ -15,6 +15,7 @@ pub mod decode;
 pub mod event_log;
 pub mod read_model;
 
+pub mod health;
 pub mod reactor;
 
 pub mod writer;

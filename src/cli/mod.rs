@@ -15,6 +15,7 @@ pub mod when;
 mod channels;
 mod setup;
 
+pub mod aggregates;
 pub mod alarm;
 pub mod alerts;
 pub mod cameras;
@@ -23,12 +24,17 @@ pub mod completions;
 pub mod config;
 pub mod dead_letters;
 mod decide;
+pub mod errors;
 pub mod events;
 pub mod faces;
+pub mod health;
 pub mod init;
+pub mod ips;
 mod opening;
 pub mod packages;
 mod paging;
+mod parts;
+pub mod performance;
 pub mod pets;
 pub mod presence;
 pub mod publish;
@@ -36,15 +42,19 @@ pub mod query;
 pub mod rebuild;
 pub mod recordings;
 pub mod replay;
+pub mod report;
 pub mod retention;
 pub mod rules;
 pub mod run;
+pub mod security;
 pub mod sensors;
 pub mod sql;
 pub mod state;
+pub mod stats;
 pub mod status;
 pub mod tail;
 pub mod timelapse;
+pub mod traces;
 pub mod up;
 pub mod ups;
 pub mod vault;
@@ -95,6 +105,12 @@ Examples:
   nightjar ups                             the power, now and lately
   nightjar timelapse list                  when films of a day are made
   nightjar wildlife species                which wild animals ever came
+  nightjar health                          one figure for the box, and why
+  nightjar security                        who tries to get in
+  nightjar report --since 7d               all that is known of a week
+  nightjar ips show 203.0.113.9            what one address did
+  nightjar traces list                     what was found out about notable lines
+  nightjar stats                           what fills the database, how long the disk lasts
   nightjar config show --origin            what is set, and where
   nightjar completions bash                for the shell";
 
@@ -183,6 +199,26 @@ pub enum Verb {
     Timelapse(timelapse::Args),
     /// How long the tables keep their rows, and what would go
     Retention(retention::Args),
+    /// Delete now what is due; the same as `retention run`
+    Cleanup(retention::Cleanup),
+    /// One figure for the box, its parts, and where it goes
+    Health(health::Args),
+    /// Who tries to get in: brute force, bans, threats, names
+    Security(security::Args),
+    /// What is used up: processor, memory, disk, network, connections
+    Performance(performance::Args),
+    /// What fails: types, spikes, recurring errors, sources
+    Errors(errors::Args),
+    /// What is known of addresses; trust and block them
+    Ips(ips::Args),
+    /// What was found out about notable lines and samples, and patterns over many
+    Traces(traces::Args),
+    /// Hours and days, and whether they are what the lines and samples say
+    Aggregates(aggregates::Args),
+    /// Health, security, performance, errors and traces in one text
+    Report(report::Args),
+    /// What fills the database, how fast it grows, how long the disk lasts
+    Stats(stats::Args),
     /// Who was seen, who it is, and forgetting a person for good
     Faces(faces::Args),
     /// Parcels: what lies before the door
@@ -333,6 +369,16 @@ pub fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> 
         Verb::Ups(args) => ups::run(args, context),
         Verb::Timelapse(args) => timelapse::run(args, context),
         Verb::Retention(args) => retention::run(args, context),
+        Verb::Cleanup(args) => retention::cleanup(args, context),
+        Verb::Health(args) => health::run(args, context),
+        Verb::Security(args) => security::run(args, context),
+        Verb::Performance(args) => performance::run(args, context),
+        Verb::Errors(args) => errors::run(args, context),
+        Verb::Ips(args) => ips::run(args, context),
+        Verb::Traces(args) => traces::run(args, context),
+        Verb::Aggregates(args) => aggregates::run(args, context),
+        Verb::Report(args) => report::run(args, context),
+        Verb::Stats(args) => stats::run(args, context),
         Verb::Faces(args) => faces::run(args, context),
         Verb::Packages(args) => packages::run(args, context),
         Verb::Presence(args) => presence::run(args, context),

@@ -42,6 +42,19 @@ struct Show {
     format: FormatArgs,
 }
 
+/// Arguments of `cleanup`.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  nightjar cleanup --dry-run          what would go, by the ages in the configuration
+  nightjar cleanup                    delete it now, children with their parents
+  nightjar retention show             the ages, and what of each table is due
+  nightjar stats                      what fills the database")]
+pub struct Cleanup {
+    #[command(flatten)]
+    run: Run,
+}
+
 #[derive(Debug, clap::Args)]
 struct Run {
     /// Only tell what would go
@@ -88,6 +101,11 @@ fn show(args: &Show, context: &mut Context<'_>) -> Result<(), CliError> {
         context.note(&format!("nothing goes for its age by itself: {doubt}"));
     }
     Ok(())
+}
+
+/// Runs `cleanup`, which is `retention run` by the name that one looks for.
+pub fn cleanup(args: &Cleanup, context: &mut Context<'_>) -> Result<(), CliError> {
+    run_now(&args.run, context)
 }
 
 fn run_now(args: &Run, context: &mut Context<'_>) -> Result<(), CliError> {

@@ -329,6 +329,7 @@ mod alarm;
 mod alerts;
 mod animals;
 mod checks;
+mod health;
 mod keys;
 mod people;
 mod reading;

@@ -40,7 +40,7 @@ fn instant(text: &str, now: UnixNanos, zone: &TimeZone) -> Option<UnixNanos> {
     if let Some(seconds) = text.strip_prefix('@') {
         return epoch(seconds);
     }
-    if let Some(span) = span(text.strip_prefix('-').unwrap_or(text)) {
+    if let Some(span) = length(text.strip_prefix('-').unwrap_or(text)) {
         return now.checked_sub(span);
     }
     if text.len() <= "23:59:59".len() && text.contains(':') {
@@ -87,7 +87,8 @@ fn epoch(text: &str) -> Option<UnixNanos> {
     }
 }
 
-fn span(text: &str) -> Option<i64> {
+/// A length of time: `90s`, `15m`, `1h30m`, `7d`, `2w`; none when it is none.
+pub fn length(text: &str) -> Option<i64> {
     let mut rest = text;
     let mut total: i64 = 0;
     while !rest.is_empty() {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::alarm::Alarm;
 use super::alerts::Alerts;
 use super::clip_names::PathPattern;
+use super::health::Health;
 use super::people::{Faces, Packages, Presence};
 use super::registry::{Camera, Classification, Liveness, Sensor};
 use super::retention::Retention;
@@ -66,6 +67,8 @@ pub struct Config {
     pub packages: Packages,
     /// Who lives here.
     pub presence: Presence,
+    /// The box's own health.
+    pub health: Health,
 }
 
 impl Config {

@@ -115,6 +115,8 @@ const DECISIONS: &[Kind] = &[
     Kind::FaceProfileEdited,
     Kind::FaceProfilesMerged,
     Kind::PackageCollected,
+    // Addresses.
+    Kind::IpListed,
 ];
 
 /// Something that a person decided, or found out by a verb, on its way to the daemon's writer.

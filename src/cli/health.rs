@@ -1,0 +1,188 @@
+//! `health`: one figure for the box, its parts, and where it goes.
+
+use super::exit::CliError;
+use super::parts::{self, Part, ScopeArgs, number, text};
+use super::table::Format;
+use super::{Context, errors, folder, ips, performance};
+use crate::base::clock::{DAY_NS, HOUR_NS};
+use crate::health::errors as lines;
+use crate::health::formula::Trend;
+use crate::health::performance::{traffic, usage};
+use crate::health::score::{self, Errors, Facts, Health, Network, Performance, Security};
+use crate::health::{Scope, addresses, security};
+use crate::read_model::view::Shape;
+use crate::storage::{Owned, Session};
+
+const EXAMPLES: &str = "\
+Examples:
+  nightjar health                            the last 24 hours, beside the 24 before
+  nightjar health --since 7d
+  nightjar health --json | jq '.rows[0].score'
+  nightjar report                            everything behind it";
+
+/// Arguments of `health`.
+#[derive(Debug, clap::Args)]
+#[command(before_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    scope: ScopeArgs,
+}
+
+const COLUMNS: [(&str, Shape); 6] = [
+    ("part", Shape::Text),
+    ("weight", Shape::Number),
+    ("score", Shape::Number),
+    ("before", Shape::Number),
+    ("trend", Shape::Text),
+    ("why", Shape::Text),
+];
+
+/// Runs it.
+pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
+    let scope = args.scope.scope(context)?;
+    let mut database = folder::open_reader(&context.folder)?;
+    let mut session = database.snapshot()?;
+    let (now, before) = both(&mut session, &scope, context)?;
+    drop(session);
+    let part = part_of(&now, &before);
+    if args.scope.format() != Format::Table {
+        return part.write_rows(args.scope.format(), context);
+    }
+    parts::write_heading("Health", &scope, context)?;
+    writeln!(context.out, "{}", sentence(&now, &before))?;
+    writeln!(context.out)?;
+    part.write_text(context)
+}
+
+/// The figure of the range, and that of the range before.
+pub(super) fn both(
+    session: &mut dyn Session,
+    scope: &Scope,
+    context: &Context<'_>,
+) -> Result<(Health, Health), CliError> {
+    // How things stood then is seen from then.
+    let now = facts(
+        session,
+        scope,
+        context.clock.now().min(scope.until),
+        context,
+    )?;
+    let earlier = scope.before();
+    let before = facts(session, &earlier, earlier.until, context)?;
+    Ok((score::health(&now), score::health(&before)))
+}
+
+/// In one line.
+pub(super) fn sentence(now: &Health, before: &Health) -> String {
+    let Some(score) = now.score else {
+        return "nothing is known: no log line and no sample of this time".into();
+    };
+    let word = score::word(now.score);
+    let trend = Trend::of_score(before.score, now.score, score::TREND_POINTS);
+    let then = match (trend, before.score) {
+        (Trend::Steady, _) => "as in the period before".into(),
+        (Trend::Unknown, _) | (_, None) => "nothing is known of the period before".into(),
+        (trend, Some(before)) => format!("{} than before ({before:.1})", trend.word()),
+    };
+    format!("{score:.1} of 100, {word}; {then}")
+}
+
+/// The whole and its parts as rows.
+pub(super) fn part_of(now: &Health, before: &Health) -> Part {
+    let row = |name: &str, weight, score, before, why: String| {
+        let trend = Trend::of_score(before, score, score::TREND_POINTS);
+        vec![
+            text(name),
+            number(Some(weight)),
+            number(score),
+            number(before),
+            text(trend.word()),
+            text(&why),
+        ]
+    };
+    let word = score::word(now.score).to_owned();
+    let mut rows: Vec<Vec<Owned>> = vec![row("whole", 1.0, now.score, before.score, word)];
+    rows.extend(now.parts.iter().zip(&before.parts).map(|(now, before)| {
+        let why = if now.why.is_empty() {
+            "all well".to_owned()
+        } else {
+            now.why.join("; ")
+        };
+        row(now.name, now.weight, now.score, before.score, why)
+    }));
+    let name = (
+        "health",
+        "Parts: 100 is best; what is unknown counts for nothing",
+    );
+    Part::new(name, &COLUMNS, rows, usize::MAX, "")
+}
+
+fn facts(
+    session: &mut dyn Session,
+    scope: &Scope,
+    seen_from: i64,
+    context: &Context<'_>,
+) -> Result<Facts, CliError> {
+    // A range of less than a day is not blown up to one.
+    let days = scope.days().max(1.0);
+    let hours = (scope.length_ns() as f64 / HOUR_NS as f64).max(1.0);
+    let lines_known = security::is_known(session, scope)?;
+    let usage = usage(session, scope, performance::THRESHOLD)?;
+    let traffic = traffic(session, scope)?;
+    let mut facts = Facts::default();
+    if lines_known {
+        let counts = security::counts(session, scope)?;
+        let failed = security::failed(session, scope)?;
+        let half_life_ns = ips::half_life_ns(context)?;
+        let threats = addresses::high_threats(session, seen_from, half_life_ns)?;
+        let day_ago = seen_from.saturating_sub(scope.length_ns().max(DAY_NS));
+        let present = threats.iter().filter(|one| {
+            one.last_seen_at
+                .is_some_and(|at| (day_ago..=seen_from).contains(&at))
+        });
+        facts.security = Some(Security {
+            failed_logins: counts.failed_logins as f64 / days,
+            brute_force: failed.attempts.len() as f64 / days,
+            unauthorized: counts.unauthorized as f64 / days,
+            high_threats: present.count() as i64,
+        });
+        let levels = lines::levels(session, scope)?;
+        let bad = lines::bad(session, scope, errors::LEVEL, errors::BUCKET_NS)?;
+        facts.errors = Some(Errors {
+            errors_per_hour: levels.errors as f64 / hours,
+            critical: levels.critical as f64 / days,
+            warnings_per_hour: levels.warnings as f64 / hours,
+            spikes: bad.spikes.len() as f64 / days,
+        });
+    }
+    if !usage.is_empty() {
+        let most = |value: fn(&crate::health::performance::Usage) -> Option<f64>| {
+            usage.iter().filter_map(value).reduce(f64::max)
+        };
+        let periods = usage
+            .iter()
+            .map(|one| one.cpu_periods.len() + one.memory_periods.len());
+        facts.performance = Some(Performance {
+            cpu_avg: most(|one| one.cpu_avg),
+            memory_avg: most(|one| one.memory_avg),
+            disk: most(|one| one.disk.as_ref()?.percent),
+            periods: periods.sum::<usize>() as f64 / days,
+        });
+    }
+    if !traffic.is_empty() {
+        let sum = |which: std::ops::Range<usize>| -> i64 {
+            traffic
+                .iter()
+                .map(|one| one.totals[which.clone()].iter().sum::<i64>())
+                .sum()
+        };
+        let anomalies: usize = traffic.iter().map(|one| one.anomalies.len()).sum();
+        facts.network = Some(Network {
+            packets: sum(2..4),
+            errors: sum(4..6),
+            drops: sum(6..8),
+            anomalies: anomalies as f64 / days,
+        });
+    }
+    Ok(facts)
+}

@@ -1,0 +1,135 @@
+//! What is known of addresses, with the score as it is by now.
+
+use super::sql;
+use crate::base::clock::UnixNanos;
+use crate::event::trace::IpList;
+use crate::read_model::reputation::{HIGH_THREAT, IpType, Standing, decayed};
+use crate::storage::{Owned, Row, Session, StorageError, all, first};
+use crate::values;
+
+/// An address.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Address {
+    /// As RFC 5952 writes it.
+    pub ip: String,
+    /// `localhost`, `private`, `public`
+    pub kind: String,
+    /// `whitelist`, `blacklist` or none.
+    pub list: Option<&'static str>,
+    /// The score now, 0 to 100.
+    pub score: f64,
+    /// That of its last event.
+    pub stored_score: i64,
+    /// When a line named it first.
+    pub first_seen_at: Option<UnixNanos>,
+    /// When a line named it last.
+    pub last_seen_at: Option<UnixNanos>,
+    /// Lines that name it.
+    pub events: i64,
+    /// Of them failed logins.
+    pub failed_logins: i64,
+    /// Of them bans.
+    pub bans: i64,
+    /// Of them logins.
+    pub logins: i64,
+    /// Where it belongs: country, city, network.
+    pub place: [Option<String>; 3],
+}
+
+impl Address {
+    fn read(row: &dyn Row, now: UnixNanos, half_life_ns: i64) -> Result<Self, StorageError> {
+        let text = |column| row.opt_text(column).map(|text| text.map(ToOwned::to_owned));
+        let kind = row.text(1)?.to_owned();
+        let (white, black) = (row.int(2)? != 0, row.int(3)? != 0);
+        let stored_score = row.int(4)?;
+        let last_seen_at = row.opt_int(6)?;
+        let (list, listed) = match (white, black) {
+            (true, _) => (Some("whitelist"), IpList::Whitelist),
+            (_, true) => (Some("blacklist"), IpList::Blacklist),
+            _ => (None, IpList::None),
+        };
+        let standing = Standing {
+            kind: match kind.as_str() {
+                "localhost" => IpType::Localhost,
+                "private" => IpType::Private,
+                _ => IpType::Public,
+            },
+            list: listed,
+        };
+        let seen_at = last_seen_at.unwrap_or(now);
+        Ok(Self {
+            ip: row.text(0)?.to_owned(),
+            list,
+            score: decayed(stored_score, standing.base(), seen_at, now, half_life_ns),
+            stored_score,
+            first_seen_at: row.opt_int(5)?,
+            last_seen_at,
+            events: row.int(7)?,
+            failed_logins: row.int(8)?,
+            bans: row.int(9)?,
+            logins: row.int(10)?,
+            place: [text(11)?, text(12)?, text(13)?],
+            kind,
+        })
+    }
+
+    /// Whether people should know of it: a whitelisted one never.
+    pub fn is_high_threat(&self) -> bool {
+        self.score >= HIGH_THREAT as f64 && self.list != Some("whitelist")
+    }
+}
+
+/// Those whose score is `least` or more by now, the highest first.
+pub fn known(
+    session: &mut dyn Session,
+    least: f64,
+    now: UnixNanos,
+    half_life_ns: i64,
+) -> Result<Vec<Address>, StorageError> {
+    // A score never decays upwards, so that a stored one below is below by now; half a point is what
+    // a stored integer may have lost.
+    let stored = (least - 0.5).floor() as i64;
+    let mut found = all(session, sql::THREATS, values![stored], |row| {
+        Address::read(row, now, half_life_ns)
+    })?;
+    found.retain(|address| address.score >= least);
+    found.sort_by(|a, b| {
+        let newest = b.last_seen_at.cmp(&a.last_seen_at);
+        b.score.total_cmp(&a.score).then(newest)
+    });
+    Ok(found)
+}
+
+/// The addresses that are a high threat now, the highest first.
+pub fn high_threats(
+    session: &mut dyn Session,
+    now: UnixNanos,
+    half_life_ns: i64,
+) -> Result<Vec<Address>, StorageError> {
+    let mut found = known(session, HIGH_THREAT as f64, now, half_life_ns)?;
+    found.retain(Address::is_high_threat);
+    Ok(found)
+}
+
+/// One address.
+pub fn one(
+    session: &mut dyn Session,
+    ip: &str,
+    now: UnixNanos,
+    half_life_ns: i64,
+) -> Result<Option<Address>, StorageError> {
+    first(session, sql::ADDRESS, values![ip], |row| {
+        Address::read(row, now, half_life_ns)
+    })
+}
+
+/// Its newest lines: time, action, user, program, line, position.
+pub fn lines(
+    session: &mut dyn Session,
+    ip: &str,
+    limit: i64,
+) -> Result<Vec<Vec<Owned>>, StorageError> {
+    all(session, sql::ADDRESS_LINES, values![ip, limit], |row| {
+        (0..6).map(|column| row.owned(column)).collect()
+    })
+}

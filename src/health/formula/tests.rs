@@ -1,0 +1,199 @@
+//! The formulas beside the numbers of docs/health.md.
+#![allow(clippy::float_cmp, reason = "the numbers are exact")]
+
+use super::*;
+
+const T: UnixNanos = 1_795_132_800 * SECOND_NS;
+
+#[test]
+fn severity_of_brute_force_grows_with_the_attempts_and_a_burst() {
+    for (attempts, burst, severity) in [
+        (5, false, 50),
+        (6, false, 55),
+        (10, false, 75),
+        (15, false, 100),
+        (16, false, 100),
+        (i64::MAX, false, 100),
+        (5, true, 70),
+        (9, true, 90),
+        (11, true, 100),
+        (15, true, 100),
+        (0, false, 50),
+    ] {
+        assert_eq!(
+            brute_force_severity(attempts, burst),
+            severity,
+            "{attempts}"
+        );
+    }
+}
+
+#[test]
+fn a_burst_is_five_attempts_within_five_minutes_wherever_they_lie() {
+    let seen = |seconds: &[i64]| {
+        let mut bursts = Bursts::default();
+        for second in seconds {
+            bursts.push(T + second * SECOND_NS);
+        }
+        bursts.seen()
+    };
+    assert!(seen(&[0, 75, 150, 225, 300]));
+    assert!(!seen(&[0, 75, 150, 225, 301]));
+    assert!(!seen(&[0, 1, 2, 3]));
+    assert!(seen(&[
+        0, 10_000, 20_000, 20_001, 20_002, 20_003, 20_004, 90_000
+    ]));
+    assert!(!seen(&[]));
+}
+
+fn samples(values: &[(i64, Option<f64>)]) -> Vec<(UnixNanos, Option<f64>)> {
+    values
+        .iter()
+        .map(|&(second, value)| (T + second * SECOND_NS, value))
+        .collect()
+}
+
+#[test]
+fn a_period_needs_300_seconds_and_3_samples() {
+    let of = |values: &[(i64, Option<f64>)]| periods(&samples(values), 80.0).len();
+    assert_eq!(
+        of(&[(0, Some(90.0)), (150, Some(80.0)), (300, Some(99.0))]),
+        1
+    );
+    assert_eq!(
+        of(&[(0, Some(90.0)), (150, Some(80.0)), (299, Some(99.0))]),
+        0
+    );
+    assert_eq!(of(&[(0, Some(90.0)), (300, Some(99.0))]), 0, "two samples");
+    assert_eq!(
+        of(&[(0, Some(90.0)), (150, Some(79.9)), (300, Some(99.0))]),
+        0
+    );
+    assert_eq!(
+        of(&[
+            (0, Some(90.0)),
+            (150, None),
+            (300, Some(99.0)),
+            (450, Some(99.0))
+        ]),
+        0
+    );
+    let apart = [(0, Some(90.0)), (200, Some(90.0)), (1_200, Some(90.0))];
+    assert_eq!(of(&apart), 0, "nobody knows what was in between");
+    assert_eq!(of(&[]), 0);
+    assert_eq!(
+        of(&[(0, None)]),
+        0,
+        "the first sample has no processor time"
+    );
+}
+
+#[test]
+fn a_period_tells_its_mean_and_its_highest() {
+    let values = [
+        (0, Some(10.0)),
+        (60, Some(82.0)),
+        (260, Some(88.0)),
+        (460, Some(94.0)),
+        (520, Some(20.0)),
+    ];
+    let expected = Period {
+        started_at: T + 60 * SECOND_NS,
+        ended_at: T + 460 * SECOND_NS,
+        samples: 3,
+        mean: 88.0,
+        max: 94.0,
+    };
+    assert_eq!(periods(&samples(&values), 80.0), [expected]);
+}
+
+#[test]
+fn a_spike_has_ten_errors_and_three_times_the_mean() {
+    let hour = 3_600 * SECOND_NS;
+    let at = |bucket: i64, count: usize| vec![T + bucket * hour + 1; count];
+    let of = |times: &[UnixNanos]| spikes(times, T, T + 24 * hour, hour);
+    assert_eq!(of(&at(3, 9)), []);
+    let ten = of(&at(3, 10));
+    assert_eq!((ten[0].at, ten[0].errors), (T + 3 * hour, 10));
+    assert_eq!(ten[0].mean, 10.0 / 24.0);
+    let even: Vec<_> = (0..24).flat_map(|bucket| at(bucket, 20)).collect();
+    assert_eq!(of(&even), [], "usual, if many");
+    // 23 × 10 + 30 in 24 buckets: the mean is 10.8, three times that is 32.5.
+    let mut busy: Vec<_> = (0..23).flat_map(|bucket| at(bucket, 10)).collect();
+    busy.extend(at(23, 30));
+    assert_eq!(of(&busy), []);
+    busy.extend(at(23, 10));
+    assert_eq!(of(&busy).len(), 1);
+    assert_eq!(spikes(&at(0, 50), T, T, hour), [], "an empty range");
+}
+
+#[test]
+fn an_anomaly_lies_three_standard_deviations_away() {
+    let mut values: Vec<_> = (0..20).map(|n| (T + n, 10.0)).collect();
+    assert_eq!(anomalies(&values), [], "no deviation at all");
+    values.push((T + 20, 100.0));
+    let found = anomalies(&values);
+    assert_eq!(
+        (found.len(), found[0].at, found[0].value),
+        (1, T + 20, 100.0)
+    );
+    // One of n values that differs lies (n − 1) / √(n − 1) deviations from the mean.
+    assert!((found[0].sigmas - 20.0_f64.sqrt()).abs() < 1e-9);
+    assert_eq!(anomalies(&values[14..]), [], "too few");
+    values[20].1 = -100.0;
+    assert!(anomalies(&values)[0].sigmas < 0.0);
+}
+
+#[test]
+fn counters_count_what_they_gained() {
+    let total = |counters: &[Option<i64>]| {
+        let mut known = None;
+        let mut sum = 0;
+        for counter in counters {
+            sum += gained(known, *counter);
+            known = counter.or(known);
+        }
+        sum
+    };
+    assert_eq!(
+        total(&[Some(1_000), Some(1_100), Some(1_200)]),
+        200,
+        "not 3,300"
+    );
+    assert_eq!(total(&[Some(1_000), Some(1_100), Some(50), Some(90)]), 140);
+    assert_eq!(total(&[Some(1_000), None, Some(1_100)]), 100);
+    assert_eq!(total(&[Some(1_000)]), 0);
+    assert_eq!(gained(Some(i64::MIN), Some(i64::MAX)), GAIN_MAX);
+}
+
+#[test]
+fn trends_are_told_the_right_way_round() {
+    for (before, now, trend) in [
+        (Some(60.0), Some(80.0), Trend::Better),
+        (Some(80.0), Some(60.0), Trend::Worse),
+        (Some(80.0), Some(82.0), Trend::Steady),
+        (None, Some(82.0), Trend::Unknown),
+        (Some(82.0), None, Trend::Unknown),
+    ] {
+        assert_eq!(Trend::of_score(before, now, 5.0), trend);
+    }
+    for (before, now, trend) in [
+        (5, 20, Trend::Worse),
+        (20, 5, Trend::Better),
+        (0, 0, Trend::Steady),
+        (0, 1, Trend::Worse),
+        (100, 105, Trend::Steady),
+    ] {
+        assert_eq!(Trend::of_count(before, now), trend, "{before} {now}");
+    }
+}
+
+#[test]
+fn growth_tells_how_long_the_disk_lasts() {
+    assert_eq!(per_day((T, 1_000), (T + 2 * DAY_NS, 3_000)), Some(1_000.0));
+    assert_eq!(per_day((T, 1_000), (T, 3_000)), None);
+    assert_eq!(days_left(10_000, 1_000.0), Some(10.0));
+    assert_eq!(days_left(10_000, 0.0), None);
+    assert_eq!(days_left(10_000, -5.0), None);
+    assert_eq!(days_left(-1, 5.0), Some(0.0));
+}
