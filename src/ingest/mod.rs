@@ -2,6 +2,7 @@
 
 mod clock_guard;
 pub mod control;
+pub mod host;
 pub mod mqtt;
 pub mod pin_desk;
 pub mod recordings;
