@@ -239,7 +239,8 @@ pub(super) fn rules(config: &Config) -> Result<Rules, CliError> {
     let face_cameras = config.faces.opted_in().cloned();
     Ok(Rules::new(prefix, own)
         .with_threats(config.wildlife.threats())
-        .with_face_cameras(face_cameras))
+        .with_face_cameras(face_cameras)
+        .with_time_zone(config.site.time_zone.rules().clone()))
 }
 
 /// The broker of this configuration.

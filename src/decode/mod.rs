@@ -14,6 +14,7 @@
 
 mod fields;
 mod json;
+pub mod line;
 mod native;
 mod redact;
 mod time;
@@ -22,6 +23,7 @@ pub mod topic;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use zeroize::Zeroizing;
 
 pub use json::MAX_PARSED_BYTES;
@@ -70,6 +72,7 @@ pub struct Rules {
     own: Vec<TopicFilter>,
     threats: Threats,
     face_cameras: BTreeSet<String>,
+    zone: TimeZone,
 }
 
 impl Rules {
@@ -81,6 +84,7 @@ impl Rules {
             own,
             threats: Threats::default(),
             face_cameras: BTreeSet::new(),
+            zone: TimeZone::UTC,
         }
     }
 
@@ -96,6 +100,13 @@ impl Rules {
     #[must_use]
     pub fn with_face_cameras(mut self, cameras: impl IntoIterator<Item = String>) -> Self {
         self.face_cameras = cameras.into_iter().collect();
+        self
+    }
+
+    /// The same with the zone of log lines that tell no offset from UTC: that of the box.
+    #[must_use]
+    pub fn with_time_zone(mut self, zone: TimeZone) -> Self {
+        self.zone = zone;
         self
     }
 
@@ -187,28 +198,29 @@ pub fn decode(inbound: &Inbound, rules: &Rules) -> Decoded {
             )
         }
     };
+    let mut event = event(draft, Some(Arc::clone(&inbound.topic)), inbound.received_at);
+    if inbound.retain {
+        event.flags = event.flags.with(Flags::RETAINED);
+    }
     Decoded {
-        events: vec![event(inbound, draft)],
+        events: vec![event],
         publisher_id: found.id.map(|id| PublisherId { id, hash }),
         hash,
         pin: found.pin,
     }
 }
 
-fn event(inbound: &Inbound, draft: Draft) -> NewEvent {
+fn event(draft: Draft, topic: Option<Arc<str>>, received_at: UnixNanos) -> NewEvent {
     let mut flags = Flags::default();
-    if inbound.retain {
-        flags = flags.with(Flags::RETAINED);
-    }
     if draft.moment.suspect {
         flags = flags.with(Flags::CLOCK_SUSPECT);
     }
     NewEvent {
         occurred_at: draft.moment.at,
-        received_at: inbound.received_at,
+        received_at,
         source: draft.source.unwrap_or_else(|| draft.stream.clone()),
         stream: draft.stream,
-        topic: Some(Arc::clone(&inbound.topic)),
+        topic,
         flags,
         cause: None,
         text: draft.text,

@@ -10,7 +10,7 @@ use crate::base::clock::{MILLISECOND_NS, MINUTE_NS, SECOND_NS, UnixNanos};
 /// Nothing that this program receives was sent before 2020-01-01: the clock was not set.
 const EARLIEST: UnixNanos = 1_577_836_800 * SECOND_NS;
 /// How far a publisher's clock may run ahead of ours.
-const AHEAD_NS: i64 = 5 * MINUTE_NS;
+pub(super) const AHEAD_NS: i64 = 5 * MINUTE_NS;
 
 /// The bounds between the units: as seconds 1e11 is the year 5138, as milliseconds it is 1973, and
 /// so on by factors of 1,000; all times from 1973 on are read right.

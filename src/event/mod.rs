@@ -3,6 +3,7 @@
 //! [`catalog`] is the table of kinds; the payload structs stand in one file per subject;
 //! [`envelope`] is what the event log adds around a payload; [`sentence`] says an event in words.
 
+pub mod action;
 pub mod alarm;
 pub mod animal;
 pub mod camera;

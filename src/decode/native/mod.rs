@@ -10,7 +10,10 @@ mod log;
 mod machine;
 mod sensor;
 
+pub(super) use log::line as log_line;
+
 use super::fields::{Fields, Moment};
+use super::line::Context;
 use super::{Draft, Findings, Inbound, Reason, Rules};
 use crate::event::Event;
 
@@ -76,7 +79,13 @@ pub(super) fn decode(
         // Sources may have levels of their own: log/heron/nginx/access.
         return match levels.split_once('/') {
             Some((host, source)) if !host.is_empty() && !source.is_empty() => {
-                log::line(host, source, inbound, found).map(Some)
+                let context = Context {
+                    host,
+                    source,
+                    received_at: inbound.received_at,
+                    zone: &rules.zone,
+                };
+                log::line(&inbound.payload, &context, found).map(Some)
             }
             _ => Ok(None),
         };

@@ -1,0 +1,183 @@
+//! What log lines say: when, who wrote them, how bad it is, what happened, to whom, from where.
+//!
+//! [`parse`] takes the envelope off a line ([`envelope`]), finds the program's table of rules in
+//! [`FORMATS`], and collects what the first fitting rule finds ([`pattern`]). A line that nothing is
+//! known about keeps its level and its time. Pure: the arrival and the zone come in.
+//!
+//! The line itself is not changed, and no field holds what the line does not. Secrets are gone
+//! before a line comes here, so that no field can hold one.
+
+mod address;
+mod envelope;
+mod fail2ban;
+mod found;
+pub(in crate::decode) mod level;
+mod pattern;
+mod sshd;
+mod stamp;
+
+use found::Found;
+use jiff::tz::TimeZone;
+
+use crate::base::clock::UnixNanos;
+use crate::decode::Findings;
+use crate::event::system::Level;
+use crate::event::{Event, Extra, NewEvent};
+
+/// Where a line comes from and when it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The machine that wrote it.
+    pub host: &'a str,
+    /// The log that it stands in: `sshd`, `auth`, `nginx/access`. A line that does not name its
+    /// program is read as one of its source.
+    pub source: &'a str,
+    /// When it came to us.
+    pub received_at: UnixNanos,
+    /// The zone of the machine's clock, for times without an offset.
+    pub zone: &'a TimeZone,
+}
+
+/// What a line says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parsed {
+    /// When it was written, by its own clock; none if it does not say so, or is not believed.
+    pub at: Option<UnixNanos>,
+    /// It says a time that cannot be believed: its arrival counts.
+    pub suspect: bool,
+    /// How bad it is.
+    pub level: Level,
+    /// What was found, under the names of [`LogWritten`](crate::event::system::LogWritten) and of
+    /// `docs/logs.md`.
+    pub fields: Extra,
+}
+
+/// Lines and messages beyond this are not looked into: what is worth a rule is short.
+const MAX_READ_BYTES: usize = 8 * 1_024;
+
+/// Reads the message of one program; whether it has found anything.
+type Reader = for<'t> fn(&'t str, &mut Found<'t>) -> bool;
+
+/// A program whose messages are understood.
+struct Format {
+    /// What it calls itself in syslog, and its logs.
+    programs: &'static [&'static str],
+    /// Whether a message without a program is one of its own; it begins as no other does.
+    is_own: Option<fn(&str) -> bool>,
+    read: Reader,
+}
+
+/// All that is understood.
+const FORMATS: &[Format] = &[
+    Format {
+        programs: &["sshd", "sshd-session", "sshd-auth", "ssh"],
+        is_own: None,
+        read: sshd::read,
+    },
+    Format {
+        programs: &[
+            "fail2ban",
+            "fail2ban-server",
+            "fail2ban.actions",
+            "fail2ban.filter",
+        ],
+        is_own: Some(fail2ban::is_own),
+        read: fail2ban::read,
+    },
+];
+
+/// What one line of a log says, as an event on the stream `log/<host>/<source>`: a line of text, a
+/// JSON object with a message, or a journald entry, as on the topic `log/{host}/{source}`. The line
+/// end is taken off, secrets are masked, bytes that are no UTF-8 replaced and told in a field; the
+/// fields of `more` are added. Fails for a line over [`MAX_PARSED_BYTES`](super::MAX_PARSED_BYTES)
+/// and for a journald entry whose message is neither text nor bytes, and says which.
+pub fn event(bytes: &[u8], more: Extra, context: &Context<'_>) -> Result<NewEvent, String> {
+    let mut draft =
+        super::native::log_line(bytes, context, &mut Findings::default()).map_err(|why| why.0)?;
+    if let Event::LogWritten(written) = &mut draft.event {
+        written.fields.extend(more);
+    }
+    Ok(super::event(draft, None, context.received_at))
+}
+
+/// Reads a line. It must have lost its secrets before.
+pub fn parse(line: &str, context: &Context<'_>) -> Parsed {
+    let mut found = Found::default();
+    let short = &line[..line.floor_char_boundary(MAX_READ_BYTES)];
+    let writer = envelope::open(short, &mut found);
+    if let Some(host) = writer.host.filter(|host| *host != context.host) {
+        found.text("hostname", host);
+    }
+    if let Some(pid) = writer.pid {
+        found.number("pid", pid);
+    }
+    if short.len() == line.len() {
+        read_message(writer.program, context.source, &mut found);
+    } else if let Some(program) = writer.program {
+        found.service(program);
+    }
+    finish(found, context)
+}
+
+/// Reads the message of a program that told its level and its time beside it, as in the journal.
+pub(in crate::decode) fn parse_message(
+    message: &str,
+    program: Option<&str>,
+    told: Option<Level>,
+    context: &Context<'_>,
+) -> Parsed {
+    let mut found = Found {
+        message,
+        told,
+        ..Found::default()
+    };
+    if message.len() <= MAX_READ_BYTES {
+        read_message(program, context.source, &mut found);
+    }
+    finish(found, context)
+}
+
+fn read_message<'t>(program: Option<&'t str>, source: &str, found: &mut Found<'t>) {
+    let message = found.message.trim_end();
+    if let Some(program) = program {
+        found.service(program);
+    }
+    let format = match program {
+        Some(program) => of_program(program),
+        None => of_message(message).or_else(|| of_source(source)),
+    };
+    let known = format.is_some_and(|format| (format.read)(message, found));
+    let _ = known;
+}
+
+fn of_program(program: &str) -> Option<&'static Format> {
+    FORMATS
+        .iter()
+        .find(|format| format.programs.contains(&program))
+}
+
+fn of_message(message: &str) -> Option<&'static Format> {
+    FORMATS
+        .iter()
+        .find(|format| format.is_own.is_some_and(|is_own| is_own(message)))
+}
+
+/// `nginx/access.log` is a log of nginx.
+fn of_source(source: &str) -> Option<&'static Format> {
+    of_program(source).or_else(|| source.split(['/', '.', '_']).find_map(of_program))
+}
+
+fn finish(found: Found<'_>, context: &Context<'_>) -> Parsed {
+    let at = found
+        .stamp
+        .and_then(|stamp| stamp.claim(context).credible(context.received_at));
+    Parsed {
+        at,
+        suspect: found.stamp.is_some() && at.is_none(),
+        level: found
+            .level
+            .or(found.told)
+            .unwrap_or_else(|| level::guessed(found.message)),
+        fields: found.fields,
+    }
+}

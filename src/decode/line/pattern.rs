@@ -1,0 +1,340 @@
+//! Patterns of messages and the rules made of them.
+//!
+//! A pattern is what people read in the log, with slots in braces: `Failed {method} for {user} from
+//! {ip} port {port} {}`. It has to fit the whole message. The slots:
+//!
+//! | slot | takes |
+//! |---|---|
+//! | `{user}` and `{…:text}` | any text, also none, up to the **last** place where the rest fits: a name may hold ` from 192.0.2.1 `, what the program wrote itself stands behind it |
+//! | `{…:first}` | any text up to the **first** place where the rest fits, for what comes after the program's own words |
+//! | `{ip}` | an address, or the name of a host, which becomes `remote_host` |
+//! | `{port}`, `{pid}`, `{count}`, `{status}` and `{…:number}` | digits |
+//! | `{name}` | one word without blanks |
+//! | `{}` | the same as `:first`, and is not kept |
+//!
+//! Patterns are taken apart when the program is compiled; one that is wrong does not compile.
+
+use super::address;
+use super::found::Found;
+use crate::event::system::Level;
+
+/// Most literals and slots of a pattern.
+const MAX_PARTS: usize = 16;
+/// Most slots that are kept.
+const MAX_SLOTS: usize = 8;
+/// Longest word, bytes: the names of hosts have 253.
+const MAX_WORD_BYTES: usize = 512;
+/// How many places a text is tried to end at. Behind a name that holds ` from ` often enough to use
+/// them up stands what the program wrote, which is tried first.
+const MAX_TRIES: usize = 32;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    First,
+    Word,
+    Number,
+    Address,
+}
+
+#[derive(Clone, Copy)]
+enum Part {
+    Literal(&'static str),
+    Slot(Kind, &'static str),
+}
+
+/// The shape of a message.
+#[derive(Clone, Copy)]
+struct Pattern {
+    parts: [Part; MAX_PARTS],
+    count: usize,
+}
+
+impl Pattern {
+    const fn new(source: &'static str) -> Self {
+        let mut parts = [Part::Literal(""); MAX_PARTS];
+        let (mut count, mut rest) = (0, source);
+        while !rest.is_empty() {
+            let open = position(rest, b'{');
+            if open > 0 {
+                let (literal, after) = rest.split_at(open);
+                parts[count] = Part::Literal(literal);
+                rest = after;
+            } else {
+                let close = position(rest, b'}');
+                assert!(close < rest.len(), "a slot without its end");
+                let (slot, after) = rest.split_at(close + 1);
+                parts[count] = slot_of(slot.split_at(1).1.split_at(close - 1).0);
+                rest = after;
+            }
+            count += 1;
+        }
+        Self { parts, count }
+    }
+
+    fn parts(&self) -> &[Part] {
+        &self.parts[..self.count]
+    }
+}
+
+/// Where the byte stands first, or the length.
+const fn position(text: &str, byte: u8) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() && bytes[at] != byte {
+        at += 1;
+    }
+    at
+}
+
+const fn slot_of(slot: &'static str) -> Part {
+    let colon = position(slot, b':');
+    let (name, kind) = slot.split_at(colon);
+    let kind = if kind.is_empty() {
+        match name.as_bytes() {
+            b"" => Kind::First,
+            b"user" => Kind::Text,
+            b"ip" => Kind::Address,
+            b"port" | b"pid" | b"count" | b"status" => Kind::Number,
+            _ => Kind::Word,
+        }
+    } else {
+        match kind.as_bytes() {
+            b":text" => Kind::Text,
+            b":first" => Kind::First,
+            b":word" => Kind::Word,
+            b":number" => Kind::Number,
+            b":ip" => Kind::Address,
+            _ => panic!("a kind of slot that is not known"),
+        }
+    };
+    Part::Slot(kind, name)
+}
+
+/// What the slots of a pattern took.
+#[derive(Clone, Copy, Default)]
+struct Taken<'t> {
+    slots: [(&'static str, Option<Kind>, &'t str); MAX_SLOTS],
+    count: usize,
+}
+
+impl<'t> Taken<'t> {
+    fn push(&mut self, name: &'static str, kind: Kind, text: &'t str) {
+        if !name.is_empty() && self.count < MAX_SLOTS {
+            self.slots[self.count] = (name, Some(kind), text);
+            self.count += 1;
+        }
+    }
+}
+
+/// Whether the parts fit the whole text; `taken` is right if they do.
+fn fits<'t>(parts: &[Part], text: &'t str, taken: &mut Taken<'t>) -> bool {
+    match parts {
+        [] => text.is_empty(),
+        [Part::Literal(literal), rest @ ..] => text
+            .strip_prefix(literal)
+            .is_some_and(|text| fits(rest, text, taken)),
+        [Part::Slot(kind, name)] => {
+            taken.push(name, *kind, text);
+            kind.allows(text)
+        }
+        [Part::Slot(kind, name), rest @ ..] => {
+            let Some(Part::Literal(next)) = rest.first() else {
+                return false;
+            };
+            let before = taken.count;
+            kind.places(text, next).into_iter().any(|end| {
+                taken.count = before;
+                taken.push(name, *kind, &text[..end]);
+                kind.allows(&text[..end]) && fits(rest, &text[end..], taken)
+            })
+        }
+    }
+}
+
+impl Kind {
+    /// Where the slot may end, because `next` begins there, in the order in which to try.
+    fn places<'a>(self, text: &'a str, next: &'a str) -> impl IntoIterator<Item = usize> + 'a {
+        let window = match self {
+            Self::Text | Self::First => text,
+            Self::Word | Self::Number | Self::Address => word_and(text, next.len()),
+        };
+        let backwards = matches!(self, Self::Text | Self::Address);
+        let mut last = backwards.then(|| window.rmatch_indices(next));
+        let mut first = (!backwards).then(|| window.match_indices(next));
+        std::iter::from_fn(move || {
+            let place = match (&mut last, &mut first) {
+                (Some(last), _) => last.next(),
+                (None, Some(first)) => first.next(),
+                (None, None) => None,
+            };
+            place.map(|(at, _)| at)
+        })
+        .take(MAX_TRIES)
+    }
+
+    fn allows(self, text: &str) -> bool {
+        match self {
+            Self::Text | Self::First => true,
+            Self::Word => {
+                !text.is_empty()
+                    && text.len() <= MAX_WORD_BYTES
+                    && !text.bytes().any(|byte| byte.is_ascii_whitespace())
+            }
+            Self::Number => {
+                (1..=18).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+            }
+            Self::Address => address::is_host(text),
+        }
+    }
+}
+
+/// The first word and `more` bytes behind it.
+fn word_and(text: &str, more: usize) -> &str {
+    let bytes = text.as_bytes();
+    let limit = bytes.len().min(MAX_WORD_BYTES);
+    let word = bytes[..limit]
+        .iter()
+        .position(u8::is_ascii_whitespace)
+        .unwrap_or(limit);
+    let mut end = bytes.len().min(word + more);
+    while !text.is_char_boundary(end) {
+        end += 1;
+    }
+    &text[..end]
+}
+
+/// A pattern and what it means when a message has it.
+pub(super) struct Rule {
+    pattern: Pattern,
+    action: Option<&'static str>,
+    level: Option<Level>,
+    flag: Option<&'static str>,
+}
+
+/// A rule that only takes the slots.
+pub(super) const fn rule(pattern: &'static str) -> Rule {
+    Rule {
+        pattern: Pattern::new(pattern),
+        action: None,
+        level: None,
+        flag: None,
+    }
+}
+
+impl Rule {
+    /// What happened.
+    pub(super) const fn action(mut self, action: &'static str) -> Self {
+        self.action = Some(action);
+        self
+    }
+
+    /// How bad it is, whatever the line says.
+    pub(super) const fn level(mut self, level: Level) -> Self {
+        self.level = Some(level);
+        self
+    }
+
+    /// A field that is true.
+    pub(super) const fn flag(mut self, name: &'static str) -> Self {
+        self.flag = Some(name);
+        self
+    }
+
+    fn apply<'t>(&self, message: &'t str, found: &mut Found<'t>) -> bool {
+        let mut taken = Taken::default();
+        if !fits(self.pattern.parts(), message, &mut taken) {
+            return false;
+        }
+        for (name, kind, text) in &taken.slots[..taken.count] {
+            match kind {
+                Some(Kind::Number) => found.number(name, text),
+                Some(Kind::Address) => found.address(text),
+                _ => found.text(name, text),
+            }
+        }
+        if let Some(action) = self.action {
+            found.action(action);
+        }
+        if let Some(flag) = self.flag {
+            found.flag(flag);
+        }
+        found.level = self.level.or(found.level);
+        true
+    }
+}
+
+/// Applies the first rule whose pattern the message has.
+pub(super) fn first<'t>(rules: &[Rule], message: &'t str, found: &mut Found<'t>) -> bool {
+    rules.iter().any(|rule| rule.apply(message, found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(pattern: &'static str, message: &str) -> Option<Vec<(String, String)>> {
+        let mut taken = Taken::default();
+        fits(Pattern::new(pattern).parts(), message, &mut taken).then(|| {
+            taken.slots[..taken.count]
+                .iter()
+                .map(|(name, _, text)| ((*name).to_owned(), (*text).to_owned()))
+                .collect()
+        })
+    }
+
+    fn is(pattern: &'static str, message: &str, expected: &[(&str, &str)]) {
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+            .collect();
+        assert_eq!(taken(pattern, message), Some(expected), "{message}");
+    }
+
+    #[test]
+    fn a_name_ends_where_the_programs_own_words_begin() {
+        let pattern = "Failed {method} for {user} from {ip} port {port}{}";
+        let rest = [("method", "none"), ("ip", "192.0.2.1"), ("port", "22")];
+        for user in [
+            "",
+            " ",
+            "mara",
+            "x from 203.0.113.9 port 1",
+            "a b",
+            " from ",
+        ] {
+            let message = format!("Failed none for {user} from 192.0.2.1 port 22 ssh2");
+            let [method, ip, port] = rest;
+            is(pattern, &message, &[method, ("user", user), ip, port]);
+        }
+    }
+
+    #[test]
+    fn every_slot_takes_only_what_it_stands_for() {
+        is(
+            "{ip}:{port} x",
+            "2001:db8::7:52014 x",
+            &[("ip", "2001:db8::7"), ("port", "52014")],
+        );
+        is(
+            "{a:first} b {c:text}",
+            "x b y b z",
+            &[("a", "x"), ("c", "y b z")],
+        );
+        is("{} b {c:text}", "x b y b z", &[("c", "y b z")]);
+        is("{a} b", "é b", &[("a", "é")]);
+        for (pattern, message) in [
+            ("{port}", "22a"),
+            ("{port}", ""),
+            ("{port}", "1234567890123456789"),
+            ("{ip}", "a b"),
+            ("{ip} x", "…. x"),
+            ("{word}", ""),
+            ("{word} x", "a b x"),
+            ("{word}x", "éé"),
+            ("whole", "whole and more"),
+        ] {
+            assert_eq!(taken(pattern, message), None, "{pattern} {message}");
+        }
+    }
+}
