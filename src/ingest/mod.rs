@@ -3,8 +3,11 @@
 mod clock_guard;
 pub mod control;
 pub mod host;
+pub mod journald;
+pub mod logfile;
 pub mod mqtt;
 pub mod pin_desk;
+mod places;
 pub mod recordings;
 pub mod registry;
 pub mod replay;

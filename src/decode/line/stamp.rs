@@ -61,11 +61,7 @@ pub(super) fn month_first(text: &str) -> Option<(Stamp, &str)> {
         };
         scan.expect(b' ')?;
         let year = scan.year_before_time();
-        let at = scan.clock(
-            i16::try_from(year.unwrap_or(LEAP_YEAR)).ok()?,
-            month,
-            day,
-        )?;
+        let at = scan.clock(i16::try_from(year.unwrap_or(LEAP_YEAR)).ok()?, month, day)?;
         Some(if year.is_some() {
             Stamp::Local(at)
         } else {
