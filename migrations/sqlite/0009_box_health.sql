@@ -21,6 +21,9 @@ CREATE INDEX log_lines_by_source ON log_lines (source, at);
 CREATE INDEX log_lines_by_ip ON log_lines (ip, at) WHERE ip IS NOT NULL;
 CREATE INDEX log_lines_by_action ON log_lines (action, at) WHERE action IS NOT NULL;
 CREATE INDEX log_lines_bad ON log_lines (at) WHERE level >= 2;
+-- For patterns: how many errors of a source, and from where a name is tried.
+CREATE INDEX log_lines_errors ON log_lines (source, at) WHERE level >= 3;
+CREATE INDEX log_lines_failed_users ON log_lines (user, at, ip) WHERE action = 'failed_login';
 
 CREATE VIEW log_events AS
 SELECT l.position AS id,
@@ -189,7 +192,7 @@ CREATE TABLE traces (
 ) STRICT;
 CREATE INDEX traces_by_time ON traces (at);
 CREATE INDEX traces_by_line ON traces (line) WHERE line IS NOT NULL;
-CREATE INDEX traces_by_subject ON traces (trigger, subject, traced_at);
+CREATE INDEX traces_by_subject ON traces (trigger, subject, at);
 CREATE INDEX traces_by_severity ON traces (severity_score, at);
 
 CREATE TABLE trace_processes (
@@ -252,13 +255,13 @@ SELECT t.id, t.cause AS event_id, t.at / 1000000000.0 AS timestamp,
                 (SELECT e.text FROM event_log e WHERE e.position = t.id)) AS message,
        t.action, t.service, t.user, t.ip AS ip_address, t.root_cause, t.trigger AS trigger_event,
        t.causality_chain, t.related_services, '1' AS tracer_version,
-       json_array('causality',
-                  CASE WHEN EXISTS (SELECT 1 FROM trace_processes p WHERE p.trace_id = t.id)
-                       THEN 'processes' END,
-                  CASE WHEN EXISTS (SELECT 1 FROM trace_connections c WHERE c.trace_id = t.id)
-                       THEN 'connections' END,
-                  CASE WHEN EXISTS (SELECT 1 FROM trace_errors r WHERE r.trace_id = t.id)
-                       THEN 'error' END) AS tracers_used,
+       '["causality"'
+           || iif(EXISTS (SELECT 1 FROM trace_processes p WHERE p.trace_id = t.id),
+                  ',"processes"', '')
+           || iif(EXISTS (SELECT 1 FROM trace_connections c WHERE c.trace_id = t.id),
+                  ',"connections"', '')
+           || iif(EXISTS (SELECT 1 FROM trace_errors r WHERE r.trace_id = t.id), ',"error"', '')
+           || ']' AS tracers_used,
        t.traced_at / 1000000000.0 AS traced_at
 FROM traces t;
 
@@ -328,7 +331,7 @@ CREATE TABLE patterns (
     detected_at     INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX patterns_by_time ON patterns (detected_at);
-CREATE INDEX patterns_by_subject ON patterns (pattern_type, subject, detected_at);
+CREATE INDEX patterns_by_subject ON patterns (pattern_type, subject, ended_at);
 
 CREATE VIEW trace_patterns AS
 SELECT p.id, p.pattern_type, p.name AS pattern_name, e.text AS description,

@@ -96,7 +96,6 @@ pub fn sentence_with(envelope: &Envelope, names: Names<'_>) -> String {
         Event::LogWritten(log) => {
             format!("{} {}: {}", log.host, log.source, excerpt(envelope.text()))
         }
-        Event::TraceRecorded(_) | Event::PatternDetected(_) => excerpt(envelope.text()),
         Event::TraceSnapshotTaken(taken) => format!(
             "{} processes and {} connections seen for trace {}",
             taken.processes.len(),
@@ -182,7 +181,9 @@ pub fn sentence_with(envelope: &Envelope, names: Names<'_>) -> String {
         }
         Event::SystemStarted(started) => format!("Nightjar {} started", started.version),
         Event::SystemStopped(_) => "Nightjar stopped".into(),
-        Event::SystemNoted(_) => excerpt(envelope.text()),
+        Event::SystemNoted(_) | Event::TraceRecorded(_) | Event::PatternDetected(_) => {
+            excerpt(envelope.text())
+        }
         Event::ReplayFinished(replay) => format!("Replayed {} messages", replay.messages),
         Event::ArmStateChanged(_)
         | Event::ArmRefused(_)

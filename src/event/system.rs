@@ -64,9 +64,16 @@ impl LogWritten {
         self.fields.get(name)?.as_str()
     }
 
-    /// The address that the line is about.
+    /// The address that the line is about. An IPv4 address in the clothes of IPv6 (`::ffff:…`, as a
+    /// socket for both writes it) is the IPv4 address, for that is what gets banned.
     pub fn ip(&self) -> Option<std::net::IpAddr> {
-        self.field(Self::IP)?.parse().ok()
+        let ip: std::net::IpAddr = self.field(Self::IP)?.parse().ok()?;
+        Some(ip.to_canonical())
+    }
+
+    /// What happened: one of [`super::action`], or a publisher's own word.
+    pub fn action(&self) -> Option<&str> {
+        self.field(Self::ACTION)
     }
 
     /// The program that wrote it.

@@ -38,7 +38,7 @@ pub struct TraceRecorded {
     pub related_services: Vec<String>,
     /// What an error turned out to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<ErrorFound>,
+    pub error: Option<Box<ErrorFound>>,
 }
 
 /// What makes a line or a sample notable.
@@ -154,7 +154,7 @@ pub struct ProcessSeen {
     pub write_syscalls: Option<i64>,
 }
 
-/// A connection (proc_net(5)).
+/// A connection (`proc_net(5)`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionSeen {
     /// `tcp`, `tcp6`, `udp`, `udp6`
@@ -230,6 +230,16 @@ impl PatternType {
             Self::IpSweep => "ip_sweep",
             Self::ErrorBurst => "error_burst",
             Self::RestartLoop => "restart_loop",
+        }
+    }
+
+    /// For people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::BruteForce => "a brute force",
+            Self::IpSweep => "a sweep over names or addresses",
+            Self::ErrorBurst => "a burst of errors",
+            Self::RestartLoop => "a restart loop",
         }
     }
 }

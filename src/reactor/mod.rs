@@ -10,11 +10,12 @@
 //! (at most 1,000 events or 100 ms on).
 //!
 //! What is to be concluded stands apart from the tables, as functions of all that the answer depends
-//! on: [`alarm`], [`household`], [`pin`], [`sun`], [`time_window`].
+//! on: [`alarm`], [`error_analysis`], [`household`], [`pin`], [`severity`], [`sun`], [`time_window`].
 
 pub mod alarm;
 pub mod alerts;
 mod arming;
+pub mod error_analysis;
 pub mod faces;
 pub mod household;
 pub mod liveness;
@@ -23,9 +24,11 @@ pub mod pet_rules;
 pub mod pin;
 pub mod presence;
 pub mod rules;
+pub mod severity;
 pub mod sun;
 pub mod time_window;
 pub mod timelapse;
+mod tracer;
 
 use jiff::tz::TimeZone;
 
@@ -86,6 +89,7 @@ pub const ALL: &[Reactor] = &[
     liveness::REACTOR,
     pet_rules::REACTOR,
     timelapse::REACTOR,
+    tracer::REACTOR,
     rules::REACTOR,
     alerts::REACTOR,
 ];

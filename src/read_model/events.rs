@@ -54,6 +54,7 @@ pub const KINDS: &[Kind] = &[
     Kind::PackageReminded,
     Kind::PresenceChanged,
     Kind::HouseholdChanged,
+    Kind::PatternDetected,
 ];
 
 /// Kinds that say something about moments.

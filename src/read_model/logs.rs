@@ -1,43 +1,106 @@
-//! Log lines by time, source and level; the line itself stays in the event log.
+//! Log lines by time, source and level, with what was found in them, and the traces of the notable
+//! ones. The line itself stays in the event log.
+//!
+//! Traces go with their lines, so that both are one projection: a rebuild of one alone would take
+//! the other along. A retained line repeats an old one at every connect, and is not shown again.
+
+mod traces;
+
+use std::collections::BTreeMap;
 
 use super::view::columns;
 use super::{Projection, View, table};
+use crate::event::system::LogWritten;
 use crate::event::{Envelope, Event, Kind};
 use crate::storage::{Session, StorageError};
 use crate::values;
 
 pub(super) const PROJECTION: Projection = Projection {
     name: "logs",
-    version: 2,
-    tables: &[table!("log_lines" by "position", aging by "at" for 30)],
-    kinds: Some(&[Kind::LogWritten]),
+    version: 3,
+    tables: &[
+        table!("log_lines" by "position", aging by "at" for 30),
+        table!("traces" by "id", aging by "at" for 30),
+        table!("trace_processes" by "trace_id, number"),
+        table!("trace_connections" by "trace_id, number"),
+        table!("trace_errors" by "trace_id"),
+    ],
+    kinds: Some(&[
+        Kind::LogWritten,
+        Kind::TraceRecorded,
+        Kind::TraceSnapshotTaken,
+    ]),
     fold,
 };
 
 fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageError> {
-    for event in batch {
-        let Event::LogWritten(log) = &event.event else {
-            continue;
-        };
-        session.write(
-            "INSERT INTO log_lines (position, at, level, source) VALUES (?1, ?2, ?3, ?4)",
-            values![
-                event.position,
-                event.occurred_at,
-                log.level as i64,
-                event.stream.id
-            ],
-        )?;
+    for event in batch.iter().filter(|event| !event.is_snapshot()) {
+        match &event.event {
+            Event::LogWritten(line) => insert(session, event, line)?,
+            Event::TraceRecorded(trace) => traces::record(session, event, trace)?,
+            Event::TraceSnapshotTaken(taken) => traces::snapshot(session, event, taken)?,
+            _ => {}
+        }
     }
     Ok(())
 }
 
-pub(super) const VIEWS: &[View] = &[View {
-    name: "log_events",
-    about: "log lines",
-    columns: columns![
-        "at" Time, "host" Text, "source" Text, "level" Text, "message" Text, "position" Number
-    ],
-    sql: "SELECT at, host, source, level, message, position FROM log_events \
-          WHERE at >= ?1 AND at < ?2 ORDER BY at DESC, position DESC LIMIT ?3",
-}];
+fn insert(
+    session: &mut dyn Session,
+    event: &Envelope,
+    line: &LogWritten,
+) -> Result<(), StorageError> {
+    let ip = line.ip().map(|ip| ip.to_string());
+    session.write(
+        "INSERT INTO log_lines (position, at, level, source, ip, user, service, action, metadata) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        values![
+            event.position,
+            event.occurred_at,
+            line.level as i64,
+            event.stream.id,
+            ip.as_deref(),
+            line.field(LogWritten::USER),
+            line.field(LogWritten::SERVICE),
+            line.action(),
+            metadata(line, ip.is_some()).as_deref()
+        ],
+    )
+}
+
+/// All fields that have no column, as JSON; an address that is none has no column.
+fn metadata(line: &LogWritten, has_ip: bool) -> Option<String> {
+    let has_column = |name: &str| match name {
+        LogWritten::IP => has_ip,
+        LogWritten::USER | LogWritten::SERVICE | LogWritten::ACTION => line.field(name).is_some(),
+        _ => false,
+    };
+    let rest: BTreeMap<_, _> = line
+        .fields
+        .iter()
+        .filter(|(name, _)| !has_column(name))
+        .collect();
+    (!rest.is_empty()).then(|| json(&rest))
+}
+
+/// What a column of JSON holds.
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("plain data is JSON")
+}
+
+pub(super) const VIEWS: &[View] = &[
+    View {
+        name: "log_events",
+        about: "log lines",
+        columns: columns![
+            "at" Time, "host" Text, "source" Text, "level" Text, "message" Text, "position" Number,
+            "ip_address" Text, "user" Text, "service" Text, "action" Text
+        ],
+        sql: "SELECT at, host, source, level, message, position, ip_address, user, service, action \
+              FROM log_events WHERE at >= ?1 AND at < ?2 ORDER BY at DESC, position DESC LIMIT ?3",
+    },
+    traces::TRACES,
+    traces::PROCESSES,
+    traces::CONNECTIONS,
+    traces::ERRORS,
+];

@@ -17,13 +17,17 @@ mod counts;
 mod dead_letters;
 pub mod events;
 mod faces;
+mod host_rollups;
 pub mod liveness;
 mod logs;
+mod metrics;
 mod packages;
+mod patterns;
 mod pet_rules;
 mod pets;
 pub mod presence;
 mod recordings;
+pub mod reputation;
 mod retention;
 pub mod rules;
 mod sensor_rollups;
@@ -98,6 +102,9 @@ pub const ALL: &[Projection] = &[
     dead_letters::PROJECTION,
     events::PROJECTION,
     logs::PROJECTION,
+    metrics::PROJECTION,
+    reputation::PROJECTION,
+    patterns::PROJECTION,
     pet_rules::PROJECTION,
     pets::PROJECTION,
     recordings::PROJECTION,
@@ -115,15 +122,9 @@ pub const ALL: &[Projection] = &[
 /// Kinds that are kept in the event log and counted, and that no table shows yet.
 pub const LOG_ONLY: &[Kind] = &[
     Kind::HealthReported,
-    Kind::MetricsSampled,
     Kind::MessageUnmapped,
     Kind::ReplayFinished,
     Kind::RecordingRequested,
-    Kind::TraceRecorded,
-    Kind::TraceSnapshotTaken,
-    Kind::PatternDetected,
-    Kind::IpListed,
-    Kind::IpLocated,
 ];
 
 /// Brings the tables in line with events whose bodies were redacted; what else is to go, the event
@@ -163,6 +164,10 @@ pub fn views() -> impl Iterator<Item = &'static View> {
         recordings::VIEWS,
         retention::VIEWS,
         logs::VIEWS,
+        metrics::VIEWS,
+        host_rollups::VIEWS,
+        reputation::VIEWS,
+        patterns::VIEWS,
         system_events::VIEWS,
         dead_letters::VIEWS,
         counts::VIEWS,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod animals;
+mod health;
 mod recordings;
 mod registry;
 

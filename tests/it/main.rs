@@ -16,6 +16,7 @@ mod random_pets;
 mod recordings;
 mod recovery;
 mod retention;
+mod rollups;
 mod source;
 mod state;
 mod stories;

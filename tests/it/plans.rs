@@ -52,6 +52,8 @@ const SORTED: &[(&str, &str)] = &[
     ("events_per_hour_by_source", "the buckets of one page"),
     ("events_per_day_by_kind", "the buckets of one page"),
     ("events_per_day_by_source", "the buckets of one page"),
+    ("hourly_aggregates", "the quarters of one page"),
+    ("daily_aggregates", "the quarters of one page"),
 ];
 
 fn plan(bench: &BenchBox, sql: &str) -> Vec<String> {

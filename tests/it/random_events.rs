@@ -2,6 +2,7 @@
 //! odd texts, extreme numbers, times out of order.
 
 mod alarm;
+mod health;
 mod registry;
 
 use nightjar::event::animal::{Location, PetLocated, PetSighted, Threats, WildlifeSighted};
@@ -25,8 +26,8 @@ use nightjar::event::recording::{
 use nightjar::event::retention::Applied;
 use nightjar::event::sensor::SensorReported;
 use nightjar::event::system::{
-    HealthReported, Level, LogWritten, MetricsSampled, Noted, ReplayFinished, SessionLost,
-    SessionStarted, Started, Stopped, SubscriptionRefused, Weight,
+    HealthReported, Noted, ReplayFinished, SessionLost, SessionStarted, Started, Stopped,
+    SubscriptionRefused, Weight,
 };
 use nightjar::event::{Event, Extra, Flags, NewEvent};
 use nightjar::read_model::aging;
@@ -53,22 +54,28 @@ pub(crate) fn event() -> impl Strategy<Value = NewEvent> {
         prop::bool::weighted(0.15),
         option::of(odd_text()),
         0_i64..40,
+        1_i64..40,
     )
-        .prop_map(|((stream, event), occurred_at, retained, text, arrival)| {
-            // Arrivals are mostly in order; a clock that is set may put them back.
-            let mut new = NewEvent::own(NOW + arrival * 20_000_000_000, stream, event);
-            new.occurred_at = occurred_at;
-            new.text = text;
-            if retained {
-                new.flags = Flags::RETAINED;
-            }
-            if let Event::PetSighted(PetSighted { camera, .. })
-            | Event::WildlifeSighted(WildlifeSighted { camera, .. }) = &new.event
-            {
-                new.source = format!("camera/{camera}");
-            }
-            new
-        })
+        .prop_map(
+            |((stream, event), occurred_at, retained, text, arrival, cause)| {
+                // Arrivals are mostly in order; a clock that is set may put them back.
+                let mut new = NewEvent::own(NOW + arrival * 20_000_000_000, stream, event);
+                new.occurred_at = occurred_at;
+                new.text = text;
+                if retained {
+                    new.flags = Flags::RETAINED;
+                }
+                if let Event::TraceRecorded(_) = &new.event {
+                    new.cause = Some(cause);
+                }
+                if let Event::PetSighted(PetSighted { camera, .. })
+                | Event::WildlifeSighted(WildlifeSighted { camera, .. }) = &new.event
+                {
+                    new.source = format!("camera/{camera}");
+                }
+                new
+            },
+        )
 }
 
 /// Coarse, so that times are often equal and often on the edge of a bucket; sometimes absurd.
@@ -90,6 +97,7 @@ fn on_stream() -> impl Strategy<Value = OnStream> {
         5 => recording(),
         4 => machine(),
         3 => alarm::alarm(),
+        8 => health::health(),
         4 => registry::registry(),
         // Pets.
         4 => crate::random_pets::decision(),
@@ -503,31 +511,7 @@ fn retention() -> BoxedStrategy<OnStream> {
 }
 
 fn machine() -> BoxedStrategy<OnStream> {
-    let level = select(vec![
-        Level::Debug,
-        Level::Info,
-        Level::Warning,
-        Level::Error,
-        Level::Critical,
-    ]);
-    let log = (level, select(vec!["box", "nas"])).prop_map(|(level, host)| {
-        let line = LogWritten {
-            host: host.into(),
-            source: "sshd".into(),
-            level,
-            fields: Extra::new(),
-        };
-        (format!("log/{host}/sshd"), Event::from(line))
-    });
     let others = select(vec![
-        (
-            "host/box",
-            Event::from(MetricsSampled {
-                host: "box".into(),
-                group: "system".into(),
-                values: Extra::new(),
-            }),
-        ),
         ("system/health", Event::from(HealthReported::default())),
         (
             "broker/camera",
@@ -589,5 +573,5 @@ fn machine() -> BoxedStrategy<OnStream> {
         };
         ("topic/odd".to_owned(), event)
     });
-    prop_oneof![3 => log, 2 => others, 1 => noted, 2 => message].boxed()
+    prop_oneof![2 => others, 1 => noted, 2 => message].boxed()
 }

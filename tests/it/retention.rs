@@ -278,6 +278,8 @@ proptest! {
             "SELECT * FROM cameras ORDER BY id",
             "SELECT original_name, state, starred, held FROM recordings WHERE state <> 'deleted' \
              ORDER BY id",
+            "SELECT ip, is_whitelisted FROM ip_reputations WHERE is_whitelisted + is_blacklisted \
+             ORDER BY ip",
         ] {
             prop_assert_eq!(bench.rows(present), everything.rows(present), "{}", present);
         }

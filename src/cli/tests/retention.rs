@@ -89,6 +89,8 @@ fn limits_come_from_the_configuration_and_slips_are_told() {
         ("[tables.event_log]\nmax_age = \"9d\"", "tables.event_log"),
         ("[tables.events]\nmax_age = \"1h\"", "must be from 1d to"),
         ("[tables.events]\nmax_age = \"never\"", "forever"),
+        ("[tables.traces]\nmax_age = \"-5d\"", "tables.traces"),
+        ("[tables.log_lines]\nmax_rows = -1", "tables.log_lines"),
         ("[tables.events]\nmax_rows = 3", "from 1000 to"),
         ("[tables.events]\nmax_ages = \"3d\"", "max_age`"),
     ] {

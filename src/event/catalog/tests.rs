@@ -6,6 +6,7 @@ mod people;
 mod pets;
 mod registry;
 mod retention;
+mod trace;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -143,6 +144,11 @@ fn sample(kind: Kind) -> Event {
         | Kind::PackageReminded
         | Kind::PresenceChanged
         | Kind::HouseholdChanged => people::sample(kind),
+        Kind::TraceRecorded
+        | Kind::TraceSnapshotTaken
+        | Kind::PatternDetected
+        | Kind::IpListed
+        | Kind::IpLocated => trace::sample(kind),
     }
 }
 

@@ -8,6 +8,7 @@
 //! A rule sees the event and [`Circumstances`], which the fold remembers from earlier events: it
 //! knows no clock, no configuration and no table.
 
+use crate::base::clock::HOUR_NS;
 use crate::event::alarm::ArmState;
 use crate::event::animal::{Location, Threat};
 use crate::event::camera::Detection;
@@ -15,6 +16,7 @@ use crate::event::house::FacePrivacy;
 use crate::event::people::{NOBODY, PresenceCause};
 use crate::event::pet::Action;
 use crate::event::reading::Reading;
+use crate::event::trace::PatternType;
 use crate::event::{Envelope, Event, Kind};
 
 use Severity::{Alert, Critical, Info, Warning};
@@ -45,6 +47,11 @@ pub(in super::super) const fn is_armed(state: ArmState) -> bool {
 
 /// Priority from which on a rule of a pet is a grave one, of 0–9.
 const GRAVE_PRIORITY: u8 = 7;
+
+/// Severity from which on a pattern of log lines is a grave one, of 0–100.
+const GRAVE_PATTERN: i64 = 70;
+/// A pattern that was over so long before it arrived is history: old logs were read.
+const HISTORY_NS: i64 = HOUR_NS;
 
 /// One rule: data, not an object.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +97,10 @@ pub(in super::super) enum When {
     Arms(ArmState),
     /// So many wrong PINs in a row, or more.
     WrongPins(i64),
+    /// Such a pattern of log lines, at least so severe, that is not history.
+    Pattern(PatternType, i64),
+    /// Such a pattern, of whenever.
+    OldPattern(PatternType),
 }
 
 /// Whose face it is.
@@ -171,6 +182,20 @@ const fn rule(kind: Kind, when: When, edge: Edge, name: &'static str, severity: 
 /// Of every event of a kind.
 const fn each(kind: Kind, name: &'static str, severity: Severity) -> Rule {
     rule(kind, When::Always, Edge::Each, name, severity)
+}
+
+/// Of a pattern of log lines: grave, not grave, long over.
+const fn grave_pattern(pattern: PatternType, name: &'static str) -> Rule {
+    let when = When::Pattern(pattern, GRAVE_PATTERN);
+    rule(Kind::PatternDetected, when, Edge::Each, name, Alert)
+}
+const fn slight_pattern(pattern: PatternType, name: &'static str) -> Rule {
+    let when = When::Pattern(pattern, 0);
+    rule(Kind::PatternDetected, when, Edge::Each, name, Warning)
+}
+const fn old_pattern(pattern: PatternType, name: &'static str) -> Rule {
+    let when = When::OldPattern(pattern);
+    rule(Kind::PatternDetected, when, Edge::Each, name, Info)
 }
 
 /// Of a sensor's state: on and off, open and closed.
@@ -352,6 +377,19 @@ pub(in super::super) const RULES: &[Rule] = &[
     each(Kind::SensorReturned, "SENSOR_RETURNED", Info),
     each(Kind::CameraWentSilent, "CAMERA_SILENT", Alert),
     each(Kind::CameraReturned, "CAMERA_RETURNED", Info),
+    // The box: patterns of log lines.
+    grave_pattern(PatternType::BruteForce, "BRUTE_FORCE"),
+    slight_pattern(PatternType::BruteForce, "BRUTE_FORCE"),
+    old_pattern(PatternType::BruteForce, "BRUTE_FORCE"),
+    grave_pattern(PatternType::IpSweep, "IP_SWEEP"),
+    slight_pattern(PatternType::IpSweep, "IP_SWEEP"),
+    old_pattern(PatternType::IpSweep, "IP_SWEEP"),
+    grave_pattern(PatternType::ErrorBurst, "ERROR_BURST"),
+    slight_pattern(PatternType::ErrorBurst, "ERROR_BURST"),
+    old_pattern(PatternType::ErrorBurst, "ERROR_BURST"),
+    grave_pattern(PatternType::RestartLoop, "RESTART_LOOP"),
+    slight_pattern(PatternType::RestartLoop, "RESTART_LOOP"),
+    old_pattern(PatternType::RestartLoop, "RESTART_LOOP"),
     // Power. What comes first of a topic and a status word is the moment; the other repeats it.
     ups(Kind::UpsPowerLost, When::Always, ("power", "lost"), "UPS_POWER_LOST", Alert),
     ups(Kind::UpsPowerRestored, When::Always, ("power", "mains"), "UPS_POWER_RESTORED", Info),
@@ -422,6 +460,16 @@ impl When {
             Self::UpsSays(word) => format!("its status says {word}"),
             Self::Arms(state) => format!("to {}", state.words()),
             Self::WrongPins(least) => format!("{least} wrong PINs in a row or more"),
+            Self::Pattern(pattern, 0) => format!("{} of log lines", pattern.words()),
+            Self::Pattern(pattern, least) => {
+                format!(
+                    "{} of log lines, its severity {least} or more",
+                    pattern.words()
+                )
+            }
+            Self::OldPattern(pattern) => {
+                format!("{} in log lines of more than an hour ago", pattern.words())
+            }
         }
     }
 
@@ -458,6 +506,11 @@ impl When {
             }
             (Self::Arms(state), Event::ArmStateChanged(changed)) => changed.to == *state,
             (Self::WrongPins(least), Event::ArmRefused(refused)) => refused.wrong_pins >= *least,
+            (Self::Pattern(pattern, least), Event::PatternDetected(found)) => {
+                let age_ns = event.received_at.saturating_sub(found.ended_at);
+                found.pattern == *pattern && found.severity >= *least && age_ns <= HISTORY_NS
+            }
+            (Self::OldPattern(pattern), Event::PatternDetected(found)) => found.pattern == *pattern,
             (Self::UpsSays(word), Event::UpsStatusReported(ups)) => ups
                 .status
                 .as_deref()

@@ -1,0 +1,413 @@
+//! Failed logins, what follows from them, and what somebody may not.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::lines::{self, Earlier};
+use super::{
+    IPS_MAX, Notable, PATTERN_COOLDOWN_NS, TRACE_COOLDOWN_NS, detected, is_traced, owned, span,
+    traced,
+};
+use crate::base::clock::{DAY_NS, HOUR_NS, SECOND_NS, UnixNanos};
+use crate::event::system::LogWritten;
+use crate::event::trace::{PatternDetected, PatternType, TraceRecorded, Trigger};
+use crate::event::{NewEvent, action};
+use crate::reactor::{Reaction, Scene, severity};
+use crate::storage::{StorageError, all, first};
+use crate::values;
+
+/// So many failed logins are no slip any more.
+const MANY: i64 = 5;
+/// Within so long they are a burst.
+const BURST_NS: i64 = 300 * SECOND_NS;
+/// Within so long they are counted together.
+const BRUTE_FORCE_NS: i64 = HOUR_NS;
+/// Most failed logins that are counted.
+const COUNTED_MAX: i64 = 1_000;
+/// So many different names of one address, or addresses of one name, are a sweep …
+const SWEEP: usize = 5;
+/// … within so long.
+const SWEEP_NS: i64 = 600 * SECOND_NS;
+/// What led to a ban is at most so old.
+const BAN_LEAD_NS: i64 = DAY_NS;
+/// Refusals within so long belong together.
+const REFUSED_LEAD_NS: i64 = 300 * SECOND_NS;
+
+/// What is known of the address of a failed login.
+#[derive(Default)]
+struct Known {
+    is_whitelisted: bool,
+    failed_logins: i64,
+    burst_traced: bool,
+    brute_force_detected: bool,
+    sweep_detected: bool,
+    user_sweep_detected: bool,
+}
+
+/// What follows from a failed login.
+pub(super) fn failed(scene: &mut Scene<'_>, notable: &Notable<'_>) -> Reaction {
+    let Some(ip) = notable.ip else {
+        return Ok(Vec::new());
+    };
+    let user = notable.line.field(LogWritten::USER);
+    let known = known(scene, ip, user, notable.at)?;
+    if known.is_whitelisted {
+        return Ok(Vec::new());
+    }
+    let mut made = Vec::new();
+    if known.failed_logins >= MANY && !(known.burst_traced && known.brute_force_detected) {
+        made.extend(repeated(scene, notable, ip, &known)?);
+    }
+    if let Some(user) = user
+        && !(known.sweep_detected && known.user_sweep_detected)
+        && is_first(scene, notable, ip, user)?
+    {
+        if known.failed_logins >= MANY && !known.sweep_detected {
+            made.extend(names_of(scene, notable, ip)?);
+        }
+        if !known.user_sweep_detected {
+            made.extend(addresses_of(scene, notable, user)?);
+        }
+    }
+    Ok(made)
+}
+
+/// All that a failed login has to know before it is looked into, in one statement.
+fn known(
+    scene: &mut Scene<'_>,
+    ip: IpAddr,
+    user: Option<&str>,
+    at: UnixNanos,
+) -> Result<Known, StorageError> {
+    let known = first(
+        scene.session,
+        "SELECT r.is_whitelisted, r.failed_logins, \
+         EXISTS (SELECT 1 FROM traces WHERE trigger = 'failed_login_burst' AND subject = ?1 \
+                 AND at > ?3 AND at < ?4), \
+         EXISTS (SELECT 1 FROM patterns WHERE pattern_type = 'brute_force' AND subject = ?1 \
+                 AND ended_at > ?5 AND ended_at < ?6), \
+         EXISTS (SELECT 1 FROM patterns WHERE pattern_type = 'ip_sweep' AND subject = ?1 \
+                 AND ended_at > ?5 AND ended_at < ?6), \
+         EXISTS (SELECT 1 FROM patterns WHERE pattern_type = 'ip_sweep' AND subject = ?2 \
+                 AND ended_at > ?5 AND ended_at < ?6) \
+         FROM ip_reputations r WHERE r.ip = ?1",
+        values![
+            &ip.to_string(),
+            user.map(subject_of_user).as_deref(),
+            at.saturating_sub(BURST_NS),
+            at.saturating_add(BURST_NS),
+            at.saturating_sub(PATTERN_COOLDOWN_NS),
+            at.saturating_add(PATTERN_COOLDOWN_NS)
+        ],
+        |row| {
+            let flag = |column| Ok::<_, StorageError>(row.int(column)? != 0);
+            Ok(Known {
+                is_whitelisted: flag(0)?,
+                failed_logins: row.int(1)?,
+                burst_traced: flag(2)?,
+                brute_force_detected: flag(3)?,
+                sweep_detected: flag(4)?,
+                user_sweep_detected: flag(5)?,
+            })
+        },
+    )?;
+    Ok(known.unwrap_or_default())
+}
+
+/// A name that may look like an address.
+fn subject_of_user(user: &str) -> String {
+    format!("user/{user}")
+}
+
+/// Many failed logins of one address: a burst and a brute force.
+fn repeated(scene: &mut Scene<'_>, notable: &Notable<'_>, ip: IpAddr, known: &Known) -> Reaction {
+    let until = (notable.at, notable.event.position);
+    let since = notable.at.saturating_sub(BRUTE_FORCE_NS);
+    let newest = lines::failed_logins(scene.session, ip, since, until, MANY)?;
+    if (newest.len() as i64) < MANY {
+        return Ok(Vec::new());
+    }
+    let all = lines::failed_logins(scene.session, ip, since, until, COUNTED_MAX)?;
+    let mut made = Vec::new();
+    let burst_since = notable.at.saturating_sub(BURST_NS);
+    if !known.burst_traced && newest.iter().all(|line| line.at >= burst_since) {
+        let in_burst = all.iter().take_while(|line| line.at >= burst_since).count();
+        made.push(burst(scene, notable, ip, &all[..in_burst]));
+    }
+    if !known.brute_force_detected {
+        made.push(brute_force(scene, notable, ip, &all));
+    }
+    Ok(made)
+}
+
+/// How long it took from the first of the lines to the notable one.
+fn took(notable: &Notable<'_>, lines: &[Earlier]) -> i64 {
+    let first = lines.last().map_or(notable.at, |line| line.at);
+    notable.at.saturating_sub(first)
+}
+
+fn burst(scene: &Scene<'_>, notable: &Notable<'_>, ip: IpAddr, lines: &[Earlier]) -> NewEvent {
+    let before: &[Earlier] = lines.get(1..).unwrap_or_default();
+    let said = format!(
+        "{} failed logins from {ip} within {}{}",
+        lines.len(),
+        span(took(notable, lines)),
+        lines::users(lines)
+    );
+    let trace = TraceRecorded {
+        chain: lines::chain(before),
+        related_services: lines::programs(before),
+        root_cause: Some(said.clone()),
+        ..notable.trace(Trigger::FailedLoginBurst, ip.to_string())
+    };
+    traced(scene, notable.event, trace, said)
+}
+
+fn brute_force(
+    scene: &Scene<'_>,
+    notable: &Notable<'_>,
+    ip: IpAddr,
+    lines: &[Earlier],
+) -> NewEvent {
+    let took = took(notable, lines);
+    let event_count = lines.len() as i64;
+    let text = format!(
+        "{event_count} logins from {ip} failed within {}{}",
+        span(took),
+        lines::users(lines)
+    );
+    let found = PatternDetected {
+        pattern: PatternType::BruteForce,
+        subject: ip.to_string(),
+        name: format!("Brute force from {ip}"),
+        services: lines::programs(lines),
+        ips: vec![ip],
+        event_count,
+        severity: severity::of_brute_force(event_count, took),
+        started_at: notable.at.saturating_sub(took),
+        ended_at: notable.at,
+        root_cause: Some("Somebody, or a program with an old password, tries passwords".into()),
+        recommendations: owned(&[
+            "Block the address if it is none of yours",
+            "Allow keys only, no passwords",
+        ]),
+    };
+    detected(scene, notable.event, format!("ip/{ip}"), found, text)
+}
+
+/// Whether the address used the name for the first time lately; only then can there be more names of
+/// the address, or addresses of the name, than before.
+fn is_first(
+    scene: &mut Scene<'_>,
+    notable: &Notable<'_>,
+    ip: IpAddr,
+    user: &str,
+) -> Result<bool, StorageError> {
+    let before = first(
+        scene.session,
+        "SELECT 1 FROM log_lines INDEXED BY log_lines_failed_users \
+         WHERE action = 'failed_login' AND user = ?1 AND at > ?2 AND at <= ?3 AND ip = ?4 \
+         AND position < ?5 LIMIT 1",
+        values![
+            user,
+            notable.at.saturating_sub(SWEEP_NS),
+            notable.at,
+            &ip.to_string(),
+            notable.event.position
+        ],
+        |_| Ok(()),
+    )?;
+    Ok(before.is_none())
+}
+
+/// One address tries many names.
+fn names_of(
+    scene: &mut Scene<'_>,
+    notable: &Notable<'_>,
+    ip: IpAddr,
+) -> Result<Option<NewEvent>, StorageError> {
+    let until = (notable.at, notable.event.position);
+    let since = notable.at.saturating_sub(SWEEP_NS);
+    let lines = lines::failed_logins(scene.session, ip, since, until, COUNTED_MAX)?;
+    let users: BTreeSet<_> = lines
+        .iter()
+        .filter_map(|line| line.user.as_deref())
+        .collect();
+    if users.len() < SWEEP {
+        return Ok(None);
+    }
+    let took = took(notable, &lines);
+    let text = format!(
+        "{ip} tried {} names within {}{}",
+        users.len(),
+        span(took),
+        lines::users(&lines)
+    );
+    let found = PatternDetected {
+        pattern: PatternType::IpSweep,
+        subject: ip.to_string(),
+        name: format!("Sweep over names from {ip}"),
+        services: lines::programs(&lines),
+        ips: vec![ip],
+        event_count: lines.len() as i64,
+        severity: severity::of_sweep(users.len() as i64),
+        started_at: notable.at.saturating_sub(took),
+        ended_at: notable.at,
+        root_cause: Some("Somebody looks for names that exist".into()),
+        recommendations: owned(&[
+            "Block the address",
+            "Let only named users log in (`AllowUsers` of sshd)",
+        ]),
+    };
+    let source = format!("ip/{ip}");
+    Ok(Some(detected(scene, notable.event, source, found, text)))
+}
+
+/// Many addresses try one name.
+fn addresses_of(
+    scene: &mut Scene<'_>,
+    notable: &Notable<'_>,
+    user: &str,
+) -> Result<Option<NewEvent>, StorageError> {
+    let tries = all(
+        scene.session,
+        "SELECT at, ip FROM log_lines INDEXED BY log_lines_failed_users \
+         WHERE action = 'failed_login' AND user = ?1 AND at > ?2 AND at <= ?3 AND position <= ?4 \
+         AND ip IS NOT NULL ORDER BY at DESC LIMIT ?5",
+        values![
+            user,
+            notable.at.saturating_sub(SWEEP_NS),
+            notable.at,
+            notable.event.position,
+            COUNTED_MAX
+        ],
+        |row| Ok((row.int(0)?, row.text(1)?.to_owned())),
+    )?;
+    let ips: BTreeSet<IpAddr> = tries.iter().filter_map(|(_, ip)| ip.parse().ok()).collect();
+    if ips.len() < SWEEP {
+        return Ok(None);
+    }
+    let started_at = tries.last().map_or(notable.at, |(at, _)| *at);
+    let took = notable.at.saturating_sub(started_at);
+    let text = format!(
+        "{} addresses tried to log in as {user} within {}",
+        ips.len(),
+        span(took)
+    );
+    let found = PatternDetected {
+        pattern: PatternType::IpSweep,
+        subject: subject_of_user(user),
+        name: format!("Sweep of addresses for {user}"),
+        services: vec![notable.line.program().to_owned()],
+        event_count: tries.len() as i64,
+        severity: severity::of_sweep(ips.len() as i64),
+        ips: ips.into_iter().take(IPS_MAX).collect(),
+        started_at,
+        ended_at: notable.at,
+        root_cause: Some("Many computers together try one name".into()),
+        recommendations: owned(&[
+            "Allow keys only, no passwords",
+            "Let the service listen where only your own networks reach it",
+        ]),
+    };
+    let source = subject_of_user(user);
+    Ok(Some(detected(scene, notable.event, source, found, text)))
+}
+
+/// An address was banned, because of what it did before.
+pub(super) fn banned(
+    scene: &mut Scene<'_>,
+    notable: &Notable<'_>,
+) -> Result<Option<NewEvent>, StorageError> {
+    let Some(ip) = notable.ip else {
+        return Ok(None);
+    };
+    let subject = ip.to_string();
+    let at = notable.at;
+    if is_traced(scene.session, Trigger::Ban, &subject, at, TRACE_COOLDOWN_NS)? {
+        return Ok(None);
+    }
+    let until = (at, notable.event.position);
+    let since = at.saturating_sub(BAN_LEAD_NS);
+    let lines = lines::failures(scene.session, ip, since, until)?;
+    let trace = TraceRecorded {
+        chain: lines::chain(&lines),
+        related_services: lines::programs(&lines),
+        root_cause: why_banned(notable, ip, &lines),
+        ..notable.trace(Trigger::Ban, subject)
+    };
+    let text = format!("{ip} was banned on {}", notable.line.host);
+    Ok(Some(traced(scene, notable.event, trace, text)))
+}
+
+fn why_banned(notable: &Notable<'_>, ip: IpAddr, lines: &[Earlier]) -> Option<String> {
+    let is_login = |line: &&Earlier| line.action == action::FAILED_LOGIN;
+    let logins = lines.iter().filter(is_login).count();
+    let within = span(took(notable, lines));
+    let users = lines::users(lines);
+    match (logins, lines.len()) {
+        (_, 0) => None,
+        (0, found) => Some(format!(
+            "{found} failures of {ip} were found within {within}"
+        )),
+        (1, _) => Some(format!("A login from {ip} failed{users}")),
+        _ => Some(format!(
+            "{logins} logins from {ip} failed within {within}{users}"
+        )),
+    }
+}
+
+/// Somebody did what they may not.
+pub(super) fn unauthorized(
+    scene: &mut Scene<'_>,
+    notable: &Notable<'_>,
+) -> Result<Option<NewEvent>, StorageError> {
+    let line = notable.line;
+    let who = match (notable.ip, line.field(LogWritten::USER)) {
+        (Some(ip), _) => ip.to_string(),
+        (None, Some(user)) => subject_of_user(user),
+        (None, None) => format!("{}/{}", line.host, line.source),
+    };
+    let at = notable.at;
+    if is_traced(
+        scene.session,
+        Trigger::Unauthorized,
+        &who,
+        at,
+        TRACE_COOLDOWN_NS,
+    )? {
+        return Ok(None);
+    }
+    let before = match notable.ip {
+        Some(ip) => {
+            let since = at.saturating_sub(REFUSED_LEAD_NS);
+            lines::refusals(scene.session, ip, since, (at, notable.event.position))?
+        }
+        None => Vec::new(),
+    };
+    let text = format!(
+        "{} of {} refused {}",
+        line.program(),
+        line.host,
+        notable.ip.map_or_else(
+            || line
+                .field(LogWritten::USER)
+                .unwrap_or("somebody")
+                .to_owned(),
+            |ip| ip.to_string()
+        )
+    );
+    let trace = TraceRecorded {
+        root_cause: (!before.is_empty()).then(|| {
+            format!(
+                "{} refusals before it within {}",
+                before.len(),
+                span(took(notable, &before))
+            )
+        }),
+        chain: lines::chain(&before),
+        related_services: lines::programs(&before),
+        ..notable.trace(Trigger::Unauthorized, who)
+    };
+    Ok(Some(traced(scene, notable.event, trace, text)))
+}

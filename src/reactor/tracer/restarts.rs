@@ -1,0 +1,97 @@
+//! Services that start again and again.
+
+use super::{Notable, detected, is_detected, owned, span};
+use crate::base::clock::{SECOND_NS, UnixNanos};
+use crate::event::NewEvent;
+use crate::event::trace::{PatternDetected, PatternType};
+use crate::reactor::{Scene, severity};
+use crate::storage::{Session, StorageError, all};
+use crate::values;
+
+/// So many starts are a loop …
+const STARTS: usize = 4;
+/// … within so long.
+const LOOP_NS: i64 = 600 * SECOND_NS;
+/// Most starts of all services that are looked at.
+const LOOKED_AT: i64 = 1_000;
+/// Whose lines are about other services; one that still says so is about nobody knows which.
+const MANAGER: &str = "systemd";
+
+/// What follows from the start of a service.
+pub(super) fn started(
+    scene: &mut Scene<'_>,
+    notable: &Notable<'_>,
+) -> Result<Option<NewEvent>, StorageError> {
+    let line = notable.line;
+    let service = line.program();
+    if service == MANAGER {
+        return Ok(None);
+    }
+    let subject = format!("{}/{service}", line.host);
+    let starts = starts(scene.session, notable, service)?;
+    if starts.len() < STARTS
+        || is_detected(
+            scene.session,
+            PatternType::RestartLoop,
+            &subject,
+            notable.at,
+        )?
+    {
+        return Ok(None);
+    }
+    let started_at = starts.last().copied().unwrap_or(notable.at);
+    let text = format!(
+        "{service} on {} was started {} times within {}",
+        line.host,
+        starts.len(),
+        span(notable.at.saturating_sub(started_at))
+    );
+    let found = PatternDetected {
+        pattern: PatternType::RestartLoop,
+        name: format!("Restart loop of {service}"),
+        services: vec![service.to_owned()],
+        ips: Vec::new(),
+        event_count: starts.len() as i64,
+        severity: severity::of_restart_loop(starts.len() as i64),
+        started_at,
+        ended_at: notable.at,
+        root_cause: Some(format!("{service} ends soon after it was started")),
+        recommendations: owned(&[
+            "Read its last lines before each end (`journalctl -u`)",
+            "Stop it until the cause is found",
+        ]),
+        subject: subject.clone(),
+    };
+    let source = format!("service/{subject}");
+    Ok(Some(detected(scene, notable.event, source, found, text)))
+}
+
+/// When the service was started, the newest first, with lines of the same action: a restart is told
+/// by two.
+fn starts(
+    session: &mut dyn Session,
+    notable: &Notable<'_>,
+    service: &str,
+) -> Result<Vec<UnixNanos>, StorageError> {
+    let host = format!("log/{}/", notable.line.host);
+    let starts = all(
+        session,
+        "SELECT l.at, n.name, l.service FROM log_lines l CROSS JOIN names n ON n.id = l.source \
+         WHERE l.action = ?1 AND l.at > ?2 AND l.at <= ?3 AND l.position <= ?4 \
+         ORDER BY l.at DESC LIMIT ?5",
+        values![
+            notable.line.action(),
+            notable.at.saturating_sub(LOOP_NS),
+            notable.at,
+            notable.event.position,
+            LOOKED_AT
+        ],
+        |row| {
+            let source = row.text(1)?.strip_prefix(&host);
+            let named = row.opt_text(2)?;
+            let is_it = source.is_some_and(|source| named.unwrap_or(source) == service);
+            Ok(is_it.then_some(row.int(0)?))
+        },
+    )?;
+    Ok(starts.into_iter().flatten().collect())
+}
