@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::too_many_lines, reason = "tables")]
 
+mod logs;
 mod night;
 mod rules;
 mod secrets;

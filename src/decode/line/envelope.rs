@@ -5,6 +5,7 @@
 //! start, and programs that only put a time before their words.
 
 use super::found::Found;
+use super::stamp::Stamp;
 use super::{level, stamp};
 use crate::event::system::Level;
 
@@ -107,6 +108,10 @@ fn traditional<'t>(line: &'t str, found: &mut Found<'t>) -> Writer<'t> {
     let Some((at, rest)) = stamp::month_first(text) else {
         return Writer::default();
     };
+    let (at, rest) = match at {
+        Stamp::Yearless(day) if text.len() < line.len() => stamp::year_behind(day, rest),
+        at => (at, rest),
+    };
     found.stamp = Some(at);
     found.message = rest.trim_start_matches([' ', ':']);
     tail(found).unwrap_or_default()
@@ -138,7 +143,7 @@ fn numeric<'t>(line: &'t str, found: &mut Found<'t>) -> Writer<'t> {
 /// looks like a host may be the first word of a sentence.
 fn tail<'t>(found: &mut Found<'t>) -> Option<Writer<'t>> {
     let text = found.message;
-    if let Some(writer) = tagged(text, found) {
+    if let Some(writer) = tagged(text, found).or_else(|| with_facility(text, found)) {
         return Some(writer);
     }
     let (host, rest) = text.split_once(' ')?;
@@ -220,7 +225,8 @@ fn uptime<'t>(line: &'t str, found: &mut Found<'t>) -> Writer<'t> {
     let text = inner.trim_start_matches(' ');
     let seconds = text.split_once('.').is_some_and(|(whole, part)| {
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        digits(whole) && digits(part)
+        // Six digits; others have fewer.
+        digits(whole) && digits(part) && part.len() == 6
     });
     if seconds {
         found.text("uptime_s", text);
@@ -236,6 +242,17 @@ fn uptime<'t>(line: &'t str, found: &mut Found<'t>) -> Writer<'t> {
         found.message = rest.strip_prefix(' ').unwrap_or(rest);
     }
     Writer::default()
+}
+
+/// A message without the time that its program wrote once more before it.
+pub(super) fn without_time(message: &str) -> &str {
+    if !message.starts_with(|first: char| first.is_ascii_digit()) {
+        return message;
+    }
+    stamp::iso(message)
+        .or_else(|| stamp::slashed(message))
+        .or_else(|| stamp::unix(message).filter(|(_, rest)| rest.starts_with(": ")))
+        .map_or(message, |(_, rest)| rest.trim_start_matches([' ', ':']))
 }
 
 /// A level before the message: `NOTICE  [sshd] Ban …`, `[error] 812#812: …`. `found` learns it.

@@ -5,7 +5,6 @@ use super::found::Found;
 use super::pattern::{Rule, first, rule};
 use crate::event::action;
 use crate::event::system::Level::{Info, Warning};
-use crate::event::system::LogWritten;
 
 const RULES: &[Rule] = &[
     rule("[{jail}] Ban {ip}").action(action::BAN).level(Warning),
@@ -22,7 +21,7 @@ const RULES: &[Rule] = &[
         .action(action::RESTORE_BAN)
         .level(Info),
     // Follows the ban that it lengthens.
-    rule("[{jail}] Increase Ban {ip} ({count} # {duration} -> {}").level(Info),
+    rule("[{jail}] Increase Ban {ip} ({bans:number} # {duration} -> {}").level(Info),
     rule("[{jail}] {ip} already banned").level(Info),
     rule("[{jail}] Ignore {ip} by {reason:text}").level(Info),
     rule("Jail '{jail}' started").level(Info),
@@ -33,12 +32,6 @@ pub(super) fn read<'t>(message: &'t str, found: &mut Found<'t>) -> bool {
     let text = without_component(message);
     let text = envelope::level_word(text, found).unwrap_or(text);
     let text = text.trim_end();
-    if found
-        .get(LogWritten::SERVICE)
-        .is_none_or(|program| program != "fail2ban")
-    {
-        found.service("fail2ban");
-    }
     first(RULES, text, found)
 }
 

@@ -8,20 +8,28 @@
 //! before a line comes here, so that no field can hold one.
 
 mod address;
+mod auth;
+mod django;
+mod dropbear;
 mod envelope;
 mod fail2ban;
 mod found;
+mod kernel;
 pub(in crate::decode) mod level;
+mod mosquitto;
+mod nginx;
+mod pam;
 mod pattern;
 mod sshd;
 mod stamp;
+mod systemd;
 
 use found::Found;
 use jiff::tz::TimeZone;
 
 use crate::base::clock::UnixNanos;
 use crate::decode::Findings;
-use crate::event::system::Level;
+use crate::event::system::{Level, LogWritten};
 use crate::event::{Event, Extra, NewEvent};
 
 /// Where a line comes from and when it came.
@@ -60,30 +68,69 @@ type Reader = for<'t> fn(&'t str, &mut Found<'t>) -> bool;
 
 /// A program whose messages are understood.
 struct Format {
-    /// What it calls itself in syslog, and its logs.
+    /// The service that it is; none for a form that several programs write.
+    name: &'static str,
+    /// What it calls itself in syslog, and what its logs are called.
     programs: &'static [&'static str],
-    /// Whether a message without a program is one of its own; it begins as no other does.
-    is_own: Option<fn(&str) -> bool>,
+    /// Whether a message that names no program is one of its own: it begins as no other does.
+    is_own: fn(&str) -> bool,
     read: Reader,
 }
 
-/// All that is understood.
+const fn format(name: &'static str, programs: &'static [&'static str], read: Reader) -> Format {
+    Format {
+        name,
+        programs,
+        is_own: |_| false,
+        read,
+    }
+}
+
+impl Format {
+    const fn known_by(mut self, is_own: fn(&str) -> bool) -> Self {
+        self.is_own = is_own;
+        self
+    }
+}
+
+/// All that is understood. The programs that write most come first.
 const FORMATS: &[Format] = &[
-    Format {
-        programs: &["sshd", "sshd-session", "sshd-auth", "ssh"],
-        is_own: None,
-        read: sshd::read,
-    },
-    Format {
-        programs: &[
-            "fail2ban",
-            "fail2ban-server",
-            "fail2ban.actions",
-            "fail2ban.filter",
-        ],
-        is_own: Some(fail2ban::is_own),
-        read: fail2ban::read,
-    },
+    format(
+        "sshd",
+        &["sshd", "sshd-session", "sshd-auth", "ssh"],
+        sshd::read,
+    ),
+    format("kernel", &["kernel", "kern", "dmesg"], kernel::read),
+    format("systemd", &["systemd"], systemd::read),
+    format("nginx", &["nginx"], nginx::read).known_by(nginx::is_error),
+    format(
+        "",
+        &["access", "apache2", "apache", "httpd", "lighttpd"],
+        nginx::read,
+    )
+    .known_by(nginx::is_access),
+    format("fail2ban", FAIL2BAN, fail2ban::read).known_by(fail2ban::is_own),
+    format("dropbear", &["dropbear"], dropbear::read),
+    format("mosquitto", &["mosquitto"], mosquitto::read).known_by(mosquitto::is_own),
+    format("sudo", &["sudo"], auth::sudo),
+    format("su", &["su", "su-l"], auth::su),
+    format("login", &["login"], auth::login),
+    format("systemd-logind", &["systemd-logind"], auth::logind),
+    format("cron", &["CRON", "cron", "crond"], auth::cron),
+    format("useradd", &["useradd", "adduser"], auth::accounts),
+    format("userdel", &["userdel", "deluser"], auth::accounts),
+    format("usermod", &["usermod"], auth::accounts),
+    format("groupadd", &["groupadd"], auth::accounts),
+    format("django", &["django", "gunicorn"], django::read).known_by(django::is_own),
+];
+
+const FAIL2BAN: &[&str] = &[
+    "fail2ban",
+    "fail2ban-server",
+    "fail2ban.actions",
+    "fail2ban.filter",
+    "fail2ban.jail",
+    "fail2ban.server",
 ];
 
 /// What one line of a log says, as an event on the stream `log/<host>/<source>`: a line of text, a
@@ -137,17 +184,51 @@ pub(in crate::decode) fn parse_message(
     finish(found, context)
 }
 
+/// systemd names the unit beside its message, which before version 249 does not.
+pub(in crate::decode) fn about_unit(parsed: &mut Parsed, unit: &str) {
+    let tells = parsed.fields.contains_key(LogWritten::ACTION);
+    if let Some(service) = systemd::service_of(unit).filter(|_| tells) {
+        let name = LogWritten::SERVICE.to_owned();
+        parsed.fields.insert(name, service.into());
+    }
+}
+
 fn read_message<'t>(program: Option<&'t str>, source: &str, found: &mut Found<'t>) {
-    let message = found.message.trim_end();
-    if let Some(program) = program {
-        found.service(program);
+    let mut message = found.message.trim_end();
+    if let Some((count, inner)) = repeated(message) {
+        found.number("count", count);
+        message = inner;
+    }
+    if program.is_some() {
+        message = envelope::without_time(message);
     }
     let format = match program {
         Some(program) => of_program(program),
         None => of_message(message).or_else(|| of_source(source)),
     };
-    let known = format.is_some_and(|format| (format.read)(message, found));
-    let _ = known;
+    let of_form = format.map(|format| format.name);
+    // A form that several programs write says by its source whose it is.
+    let name = match of_form {
+        Some("") => of_source(source)
+            .map(|format| format.name)
+            .filter(|name| !name.is_empty()),
+        name => name,
+    };
+    if let Some(service) = name.or(program) {
+        found.service(service);
+    }
+    if pam::is_own(message) {
+        pam::read(message, found);
+    } else if let Some(format) = format {
+        (format.read)(message, found);
+    }
+}
+
+/// `message repeated 5 times: [ Failed password for … ]`, as rsyslog sums lines up.
+fn repeated(message: &str) -> Option<(&str, &str)> {
+    let rest = message.strip_prefix("message repeated ")?;
+    let (count, rest) = rest.split_once(" times: [ ")?;
+    Some((count, rest.strip_suffix(']')?.trim_end()))
 }
 
 fn of_program(program: &str) -> Option<&'static Format> {
@@ -157,9 +238,7 @@ fn of_program(program: &str) -> Option<&'static Format> {
 }
 
 fn of_message(message: &str) -> Option<&'static Format> {
-    FORMATS
-        .iter()
-        .find(|format| format.is_own.is_some_and(|is_own| is_own(message)))
+    FORMATS.iter().find(|format| (format.is_own)(message))
 }
 
 /// `nginx/access.log` is a log of nginx.
@@ -181,3 +260,6 @@ fn finish(found: Found<'_>, context: &Context<'_>) -> Parsed {
         fields: found.fields,
     }
 }
+
+#[cfg(test)]
+mod tests;

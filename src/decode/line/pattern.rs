@@ -69,7 +69,20 @@ impl Pattern {
             }
             count += 1;
         }
-        Self { parts, count }
+        let pattern = Self { parts, count };
+        pattern.check();
+        pattern
+    }
+
+    /// Two slots in a row have no border, but for digits.
+    const fn check(&self) {
+        let mut at = 1;
+        while at < self.count {
+            if let (Part::Slot(kind, _), Part::Slot(..)) = (self.parts[at - 1], self.parts[at]) {
+                assert!(matches!(kind, Kind::Number), "a slot without a border");
+            }
+            at += 1;
+        }
     }
 
     fn parts(&self) -> &[Part] {
@@ -140,7 +153,10 @@ fn fits<'t>(parts: &[Part], text: &'t str, taken: &mut Taken<'t>) -> bool {
         }
         [Part::Slot(kind, name), rest @ ..] => {
             let Some(Part::Literal(next)) = rest.first() else {
-                return false;
+                // Only digits may stand before another slot.
+                let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+                taken.push(name, *kind, &text[..digits]);
+                return kind.allows(&text[..digits]) && fits(rest, &text[digits..], taken);
             };
             let before = taken.count;
             kind.places(text, next).into_iter().any(|end| {
@@ -242,6 +258,12 @@ impl Rule {
     }
 
     fn apply<'t>(&self, message: &'t str, found: &mut Found<'t>) -> bool {
+        // Most rules of a table end here.
+        if let Part::Literal(begin) = self.pattern.parts[0]
+            && !message.starts_with(begin)
+        {
+            return false;
+        }
         let mut taken = Taken::default();
         if !fits(self.pattern.parts(), message, &mut taken) {
             return false;
@@ -321,6 +343,8 @@ mod tests {
             "x b y b z",
             &[("a", "x"), ("c", "y b z")],
         );
+        is("port {port}{}", "port 22 ssh2", &[("port", "22")]);
+        is("port {port}{}", "port 22", &[("port", "22")]);
         is("{} b {c:text}", "x b y b z", &[("c", "y b z")]);
         is("{a} b", "é b", &[("a", "é")]);
         for (pattern, message) in [

@@ -7,7 +7,7 @@
 //! clock would have shown it had it not been moved.
 
 use jiff::civil::DateTime;
-use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+use jiff::tz::{AmbiguousOffset, Offset};
 
 use super::Context;
 use crate::base::clock::{DAY_NS, SECOND_NS, UnixNanos};
@@ -68,6 +68,22 @@ pub(super) fn month_first(text: &str) -> Option<(Stamp, &str)> {
             Stamp::Yearless(at)
         })
     })
+}
+
+/// The year of `Sat Nov 21 18:03:04 2026 …`, and what stands behind it.
+pub(super) fn year_behind(at: DateTime, rest: &str) -> (Stamp, &str) {
+    let mut scan = Scan {
+        bytes: rest.as_bytes(),
+        at: 0,
+    };
+    let year = scan.expect(b' ').and_then(|()| scan.digits(4));
+    let day = year
+        .and_then(|year| jiff::civil::Date::new(year as i16, at.month(), at.day()).ok())
+        .filter(|_| scan.peek() == Some(b' '));
+    match (day, rest.get(scan.at..)) {
+        (Some(day), Some(rest)) => (Stamp::Local(day.to_datetime(at.time())), rest),
+        _ => (Stamp::Yearless(at), rest),
+    }
 }
 
 /// `2026-11-21T18:03:04.123456+01:00`, `2026-11-21 18:03:04,123` and the like (ISO 8601).
@@ -149,17 +165,17 @@ fn in_zone(at: DateTime, context: &Context<'_>) -> Option<UnixNanos> {
 
 fn of_the_year(at: DateTime, context: &Context<'_>) -> Option<UnixNanos> {
     let latest = context.received_at.saturating_add(DAY_NS);
-    let newest = local(latest, context.zone)?.year();
+    // No zone is further from UTC than a day.
+    let newest = utc_year(latest.saturating_add(DAY_NS))?;
     (newest - MAX_YEARS_BACK..=newest).rev().find_map(|year| {
-        let time = at.time();
         let day = jiff::civil::Date::new(year, at.month(), at.day()).ok()?;
-        in_zone(day.to_datetime(time), context).filter(|at| *at <= latest)
+        in_zone(day.to_datetime(at.time()), context).filter(|at| *at <= latest)
     })
 }
 
-fn local(at: UnixNanos, zone: &TimeZone) -> Option<DateTime> {
-    let stamp = jiff::Timestamp::from_nanosecond(i128::from(at)).ok()?;
-    Some(zone.to_datetime(stamp))
+fn utc_year(at: UnixNanos) -> Option<i16> {
+    let stamp = jiff::Timestamp::from_second(at.div_euclid(SECOND_NS)).ok()?;
+    Some(Offset::UTC.to_datetime(stamp).year())
 }
 
 /// A reader of fixed forms.
@@ -227,7 +243,7 @@ impl Scan<'_> {
         let minute = self.digits(2)?;
         self.expect(b':')?;
         // A leap second is the last one before it.
-        let second = self.digits(2)?.min(60);
+        let second = self.digits(2)?;
         let second = if second == 60 { 59 } else { second };
         let fraction = self.fraction();
         let narrow = |number: u32| i8::try_from(number).ok();

@@ -193,7 +193,10 @@ fn journal_entry(
         _ => None,
     };
     let priority = fields.peek("PRIORITY").and_then(priority);
-    let parsed = line::parse_message(&line, program.as_deref(), priority, context);
+    let mut parsed = line::parse_message(&line, program.as_deref(), priority, context);
+    if let Some(Json::Text(unit)) = fields.peek("UNIT") {
+        line::about_unit(&mut parsed, unit);
+    }
     let level = parsed.level;
     let fact = written(line, level, fields.rest(), parsed, context);
     found.masked |= fields.masked;

@@ -10,7 +10,6 @@ use crate::event::camera::Detection;
 use crate::event::house::{ArmMode, FacePrivacy, FaceSeen};
 use crate::event::reading::Reading;
 use crate::event::recording::Trigger;
-use crate::event::system::Level;
 
 const TS: &str = "1795143590000";
 const TS_NS: i64 = 1_795_143_590_000_000_000;
@@ -665,124 +664,6 @@ fn machines_and_recordings() {
     ] {
         let said = refused("recording/drive/finished", payload);
         assert!(said.contains(reason), "{said}");
-    }
-}
-
-fn log(payload: impl Into<Vec<u8>>) -> (NewEvent, Level, serde_json::Value) {
-    let event = one("log/heron/nginx/access", payload);
-    assert_eq!(event.stream, "log/heron/nginx/access");
-    let Event::LogWritten(written) = &event.event else {
-        panic!("{event:?}")
-    };
-    assert_eq!(
-        (&*written.host, &*written.source),
-        ("heron", "nginx/access")
-    );
-    let (level, fields) = (
-        written.level,
-        serde_json::to_value(&written.fields).unwrap(),
-    );
-    (event, level, fields)
-}
-
-#[test]
-fn log_lines() {
-    let cases: [(&[u8], Level, &str, serde_json::Value); 13] = [
-        (
-            b"terry logged in\r\n",
-            Level::Info,
-            "terry logged in",
-            json!({}),
-        ),
-        (b"", Level::Info, "", json!({})),
-        (
-            b"Ger\xe4t error",
-            Level::Error,
-            "Ger\u{fffd}t error",
-            json!({"invalid_utf8": true}),
-        ),
-        (b"a\0b", Level::Info, "a␀b", json!({})),
-        (
-            br#"{"ts":1795143590,"level":"crit","message":"x","pid":7}"#,
-            Level::Critical,
-            "x",
-            json!({"pid": 7}),
-        ),
-        (br#"{"level":4,"msg":"x"}"#, Level::Warning, "x", json!({})),
-        (
-            br#"{"level":"odd","msg":"error x"}"#,
-            Level::Error,
-            "error x",
-            json!({"level": "odd"}),
-        ),
-        (
-            br#"{"level":"error"}"#,
-            Level::Error,
-            r#"{"level":"error"}"#,
-            json!({}),
-        ),
-        (
-            br#"{"message":"x","a":1,"a":2}"#,
-            Level::Info,
-            r#"{"message":"x","a":1,"a":2}"#,
-            json!({}),
-        ),
-        (
-            br#"{"ts":"x","message":"y"}"#,
-            Level::Info,
-            r#"{"ts":"x","message":"y"}"#,
-            json!({}),
-        ),
-        (b"{oops", Level::Info, "{oops", json!({})),
-        (b"[1,2]", Level::Info, "[1,2]", json!({})),
-        (
-            b"login password=hunter2",
-            Level::Info,
-            "login password=[redacted]",
-            json!({}),
-        ),
-    ];
-    for (payload, level, line, fields) in cases {
-        let (event, found_level, found_fields) = log(payload);
-        assert_eq!(event.text.as_deref(), Some(line));
-        assert_eq!((found_level, found_fields), (level, fields), "{line}");
-    }
-    let (event, ..) = log(br#"{"ts":1795143590,"message":"x"}"#.to_vec());
-    assert_eq!(event.occurred_at, TS_NS);
-    let said = refused("log/heron/kernel", vec![b'x'; MAX_PARSED_BYTES + 1]);
-    assert!(said.contains("log line of 262145 bytes"), "{said}");
-}
-
-#[test]
-fn journald_entries() {
-    let entry = |message: &str| {
-        format!(
-            r#"{{"__REALTIME_TIMESTAMP":"1795143590000000","_HOSTNAME":"h","PRIORITY":"3",
-                "SYSLOG_IDENTIFIER":"sshd","MESSAGE":{message}}}"#
-        )
-    };
-    let usual = json!({"_HOSTNAME": "h", "PRIORITY": "3", "SYSLOG_IDENTIFIER": "sshd"});
-    let with = |key: &str| {
-        let mut fields = usual.clone();
-        fields[key] = json!(true);
-        fields
-    };
-    for (message, line, fields) in [
-        ("\"x\"", "x", usual.clone()),
-        ("[104,105]", "hi", usual.clone()),
-        ("[104,255]", "h\u{fffd}", with("invalid_utf8")),
-        ("null", "", with("message_omitted")),
-    ] {
-        let (event, level, found) = log(entry(message));
-        assert_eq!(
-            (event.text.as_deref(), level),
-            (Some(line), Level::Error),
-            "{message}"
-        );
-        assert_eq!((event.occurred_at, found), (TS_NS, fields), "{message}");
-    }
-    for message in ["[256]", "[\"x\"]", "{}"] {
-        assert!(refused("log/heron/nginx", entry(message)).contains("key \"MESSAGE\" holds"));
     }
 }
 
