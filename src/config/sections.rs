@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::alarm::Alarm;
 use super::alerts::Alerts;
 use super::clip_names::PathPattern;
+use super::host::{Host, LogFile, Logs};
 use super::people::{Faces, Packages, Presence};
 use super::registry::{Camera, Classification, Liveness, Sensor};
 use super::retention::Retention;
@@ -66,6 +67,12 @@ pub struct Config {
     pub packages: Packages,
     /// Who lives here.
     pub presence: Presence,
+    /// The machine that Nightjar runs on.
+    pub host: Host,
+    /// The logs of the machine.
+    pub logs: Logs,
+    /// The log files that are read.
+    pub log_file: Vec<LogFile>,
 }
 
 impl Config {

@@ -7,7 +7,7 @@ use super::sections::{Config, Filters, Mqtt, Recordings};
 use super::tables;
 use super::units::{Duration, Size};
 use super::wildlife;
-use super::{alarm, alerts, registry, retention, rules};
+use super::{alarm, alerts, host, registry, retention, rules};
 use crate::base::secret::Secret;
 
 /// A key and what is wrong with it.
@@ -74,6 +74,7 @@ pub(super) fn values(config: &Config) -> Vec<Complaint> {
     wildlife::values(&config.wildlife, &mut complaints);
     tables::values(&config.tables, &mut complaints);
     people::values(config, &mut complaints);
+    host::values(config, &mut complaints);
     complaints
 }
 

@@ -143,7 +143,7 @@ impl Journal {
                     if ended.entries > 0 {
                         pause = self.options.pause;
                     }
-                    self.judge(&ended)
+                    Some(self.judge(&ended))
                 }
                 Ok(Err(_)) => return,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Some(
@@ -178,22 +178,22 @@ impl Journal {
     }
 
     /// What is to be told of a child's end.
-    fn judge(&mut self, ended: &Ended) -> Option<String> {
+    fn judge(&mut self, ended: &Ended) -> String {
         let complaint = String::from_utf8_lossy(&ended.complaint);
         let complaint = complaint.trim();
         if ended.entries == 0 && !self.by_time && complaint.contains("cursor") {
             self.by_time = self.place.is_some();
-            return Some(format!(
+            return format!(
                 "the journal does not know any more how far it was read ({complaint}); it is read on \
                  by time"
-            ));
+            );
         }
         let why = if complaint.is_empty() {
             "without a word"
         } else {
             complaint
         };
-        Some(format!("journalctl has ended ({why}); it is started again"))
+        format!("journalctl has ended ({why}); it is started again")
     }
 
     /// Runs one child to its end. The outer error is the system's, the inner one the writer's.
@@ -342,7 +342,7 @@ impl Journal {
 impl Entry {
     /// Whether this program said it for developers: to store it would make it say it again.
     fn is_our_echo(&self) -> bool {
-        self.priority == "7" && self.pid == std::process::id().to_string()
+        self.priority == "7" && self.pid.as_str() == Some(&std::process::id().to_string())
     }
 }
 

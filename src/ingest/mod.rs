@@ -1,5 +1,7 @@
 //! Ingest: how things get in. Each source turns what it sees into submissions to the writer.
 
+#[cfg(test)]
+mod bench;
 mod clock_guard;
 pub mod control;
 pub mod host;

@@ -29,8 +29,6 @@ pub struct Options {
     pub proc: PathBuf,
     /// What the host is called.
     pub name: String,
-    /// Time between two samples; none are taken without it.
-    pub interval: Option<Duration>,
     /// A path on the disk whose use is told.
     pub disk: PathBuf,
 }

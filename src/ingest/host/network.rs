@@ -1,4 +1,4 @@
-//! What moved over the network and who is connected, from the texts of proc_net(5). Pure.
+//! What moved over the network and who is connected, from the texts of `proc_net(5)`. Pure.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,7 +6,7 @@ use crate::event::trace::ConnectionSeen;
 
 /// The loopback: what the host says to itself is no traffic.
 const LOOPBACK: &str = "lo";
-/// Names of the states by their numbers (include/net/tcp_states.h), from 1.
+/// Names of the states by their numbers (`include/net/tcp_states.h`), from 1.
 const STATES: [&str; 12] = [
     "ESTABLISHED",
     "SYN_SENT",

@@ -1,4 +1,4 @@
-//! The processes of the host, from proc_pid(5).
+//! The processes of the host, from `proc_pid(5)`.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;

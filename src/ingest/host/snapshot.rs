@@ -193,3 +193,114 @@ fn connections_of(all: &[ConnectionSeen], trace: &TraceRecorded) -> Vec<Connecti
     chosen.sort_by_key(rank);
     chosen.into_iter().take(CONNECTIONS_MAX).cloned().collect()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::path::Path;
+
+    use super::super::super::bench::Bench;
+    use super::*;
+    use crate::event::trace::Trigger;
+
+    fn trace(bench: &Bench, host: &str) -> NewEvent {
+        let trace = TraceRecorded {
+            trigger: Trigger::Ban,
+            subject: "203.0.113.77".into(),
+            host: host.into(),
+            severity_score: 50,
+            action: None,
+            service: Some("sshd".into()),
+            user: None,
+            ip: Some("203.0.113.77".parse().unwrap()),
+            root_cause: None,
+            chain: Vec::new(),
+            related_services: Vec::new(),
+            error: None,
+        };
+        NewEvent::own(bench.clock.now(), "trace/ban", trace)
+    }
+
+    fn photographer(bench: &Bench) -> Photographer {
+        let proc = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/proc/linux-6.1");
+        let options = super::super::Options {
+            proc,
+            name: "heron".into(),
+            disk: "/".into(),
+        };
+        let (writer, clock) = (bench.handle(), bench.clock.clone());
+        let after = writer.head();
+        Photographer::new(
+            bench.database(),
+            &options,
+            after,
+            writer,
+            clock,
+            bench.shutdown.clone(),
+        )
+    }
+
+    fn snapshots(bench: &Bench) -> Vec<(Option<i64>, TraceSnapshotTaken)> {
+        let events = bench.events().into_iter();
+        let taken = events.filter_map(|envelope| match envelope.event {
+            Event::TraceSnapshotTaken(taken) => Some((envelope.cause, taken)),
+            _ => None,
+        });
+        taken.collect()
+    }
+
+    #[test]
+    fn a_new_trace_of_this_host_gets_one_snapshot() {
+        let mut bench = Bench::new();
+        bench.handle().store(vec![trace(&bench, "heron")]).unwrap();
+        let photographer = photographer(&bench);
+        let thread = std::thread::Builder::new().name("snapshots".into());
+        let thread = thread.spawn(move || photographer.run()).unwrap();
+        let mut late = trace(&bench, "heron");
+        late.received_at -= 2 * RECENT_NS;
+        let new = vec![trace(&bench, "other"), late, trace(&bench, "heron")];
+        bench.handle().store(new).unwrap();
+        bench.until("the snapshot", |bench| {
+            (!snapshots(bench).is_empty()).then_some(())
+        });
+        bench.shutdown.stop();
+        thread.join().unwrap();
+        bench.stop();
+        let taken = snapshots(&bench);
+        assert_eq!(taken.len(), 1);
+        let (cause, taken) = &taken[0];
+        assert_eq!((*cause, taken.trace), (Some(4), 4));
+        let names: Vec<_> = taken
+            .processes
+            .iter()
+            .map(|process| process.name.as_str())
+            .collect();
+        assert_eq!(names[..2], ["sshd", "sshd"]);
+        assert!(
+            taken
+                .processes
+                .iter()
+                .all(|process| !process.cmdline.contains("hunter2"))
+        );
+        assert_eq!(taken.connections.len(), 2);
+    }
+
+    #[test]
+    fn connections_with_the_address_go_first() {
+        let bench = Bench::new();
+        let proc = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/proc/linux-4.19");
+        let all = all_connections(&mut Proc::new(&proc));
+        let Event::TraceRecorded(trace) = trace(&bench, "heron").event else {
+            unreachable!("it is one");
+        };
+        let chosen = connections_of(&all, &trace);
+        let first: Vec<_> = chosen
+            .iter()
+            .take(3)
+            .map(|seen| seen.state.as_str())
+            .collect();
+        assert_eq!(first, ["ESTABLISHED", "TIME_WAIT", "ESTABLISHED"]);
+        assert_eq!(chosen.len(), all.len());
+        assert!(!chosen[2].remote_ip.is_ipv4());
+    }
+}

@@ -148,8 +148,8 @@ impl Follower {
             if !events.is_empty() || place.is_some() {
                 self.writer.submit(Submission {
                     events,
-                    size_bytes,
                     place,
+                    size_bytes,
                     ..Submission::default()
                 })?;
             }

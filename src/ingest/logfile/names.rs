@@ -91,7 +91,9 @@ pub(super) fn matches(pattern: &Path) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::new()];
     for component in pattern.components() {
         let Component::Normal(name) = component else {
-            found.iter_mut().for_each(|path| path.push(component));
+            for path in &mut found {
+                path.push(component);
+            }
             continue;
         };
         if is_pattern(Path::new(name)) {
@@ -100,7 +102,9 @@ pub(super) fn matches(pattern: &Path) -> Vec<PathBuf> {
                 .flat_map(|folder| entries(folder, name))
                 .collect();
         } else {
-            found.iter_mut().for_each(|path| path.push(name));
+            for path in &mut found {
+                path.push(name);
+            }
         }
         found.truncate(MATCHES_MAX * 4);
     }

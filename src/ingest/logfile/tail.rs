@@ -218,10 +218,10 @@ impl Tail {
     fn find(&mut self, now: i64, is_cut: bool, look: &mut Look) -> io::Result<()> {
         let chain = Chain::look(&self.path)?;
         if chain.current.is_none() && chain.rotated.is_empty() {
-            return match self.readings.is_empty() {
-                true => Err(io::ErrorKind::NotFound.into()),
-                false => Ok(()),
-            };
+            if self.readings.is_empty() {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            return Ok(());
         }
         let is_start = self.readings.is_empty();
         let open = self.place_now(now);
