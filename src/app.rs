@@ -4,6 +4,7 @@
 //! Order of start: lock on the data folder, database (migrations, projections brought up to date),
 //! writer thread, recordings watcher, what leaves the box, one task per topic family, control socket.
 
+pub mod machine;
 pub mod outbound;
 mod status;
 
@@ -82,6 +83,8 @@ pub struct Plan {
     pub recordings: Option<recordings::Options>,
     /// How long the tables keep their rows.
     pub tables: tables::Policies,
+    /// What is seen on this machine itself.
+    pub machine: machine::Settings,
     /// What leaves the box.
     pub outbound: outbound::Settings,
     /// Promises broken on purpose, for tests of the tests.
@@ -205,6 +208,16 @@ pub fn start(
         shutdown.clone(),
     );
     threads.push(thread("nightjar-tables", move || keeper.run())?);
+    threads.extend(machine::start(
+        plan.machine,
+        &machine::Shared {
+            folder: &plan.folder,
+            writer: &writer,
+            clock: &clock,
+            shutdown: &shutdown,
+            after: before,
+        },
+    )?);
     let runtime = edge()?;
     let signals = Signals::of(&runtime)?;
     let mut address = plan.broker;

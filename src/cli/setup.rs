@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::exit::{CliError, Exit};
 use super::{Context, Global, channels, folder};
-use crate::app::{Plan, StartError, Status, outbound};
+use crate::app::{Plan, StartError, Status, machine, outbound};
 use crate::base::clock::MILLISECOND_NS;
 use crate::base::{fsutil, ids};
 use crate::config::{self, Config, ConfigError, Loaded, Origin, Override, Sources};
@@ -166,9 +166,20 @@ pub(super) fn plan(config: &Config, folder: &Path) -> Result<Plan, CliError> {
         registry: config.registry(),
         recordings: recordings(config, folder)?,
         tables: tables(config),
+        machine: machine(config, folder),
         outbound: outbound(config),
         sabotage: sabotage()?,
     })
+}
+
+/// What is seen on this machine after this configuration.
+fn machine(config: &Config, folder: &Path) -> machine::Settings {
+    machine::Settings {
+        name: config.host.name(),
+        interval: config.host.enabled.then(|| config.host.interval.to_std()),
+        files: config.log_files(),
+        journal: config.journal(folder.join(folder::DATABASE_FILE)),
+    }
 }
 
 /// How long the tables keep their rows after this configuration.

@@ -12,6 +12,7 @@ use super::alarm::Alarm;
 use super::alerts::Alerts;
 use super::clip_names::PathPattern;
 use super::health::Health;
+use super::host::{Host, LogFile, Logs};
 use super::people::{Faces, Packages, Presence};
 use super::registry::{Camera, Classification, Liveness, Sensor};
 use super::retention::Retention;
@@ -69,6 +70,12 @@ pub struct Config {
     pub presence: Presence,
     /// The box's own health.
     pub health: Health,
+    /// The machine that Nightjar runs on.
+    pub host: Host,
+    /// The logs of the machine.
+    pub logs: Logs,
+    /// The log files that are read.
+    pub log_file: Vec<LogFile>,
 }
 
 impl Config {

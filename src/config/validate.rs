@@ -6,8 +6,7 @@ use super::sections::{Config, Filters, Mqtt, Recordings};
 use super::tables;
 use super::units::{Duration, Size};
 use super::wildlife;
-use super::{alarm, alerts, registry, retention, rules};
-use super::{health, people};
+use super::{alarm, alerts, health, host, people, registry, retention, rules};
 use crate::base::secret::Secret;
 
 /// A key and what is wrong with it.
@@ -75,6 +74,7 @@ pub(super) fn values(config: &Config) -> Vec<Complaint> {
     tables::values(&config.tables, &mut complaints);
     people::values(config, &mut complaints);
     health::values(config, &mut complaints);
+    host::values(config, &mut complaints);
     complaints
 }
 

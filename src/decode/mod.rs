@@ -34,6 +34,11 @@ pub fn redacted(text: &str) -> String {
     redact::text(text).0.into_owned()
 }
 
+/// Whether what stands under this name is secret, such as `api-key`.
+pub fn is_secret_name(name: &str) -> bool {
+    redact::is_secret_key(name)
+}
+
 use crate::base::clock::UnixNanos;
 use crate::base::ids::message_hash;
 use crate::event::animal::Threats;

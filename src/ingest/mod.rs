@@ -1,9 +1,15 @@
 //! Ingest: how things get in. Each source turns what it sees into submissions to the writer.
 
+#[cfg(test)]
+mod bench;
 mod clock_guard;
 pub mod control;
+pub mod host;
+pub mod journald;
+pub mod logfile;
 pub mod mqtt;
 pub mod pin_desk;
+mod places;
 pub mod recordings;
 pub mod registry;
 pub mod replay;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 
-use super::{Command, Receipt, Reply, Submission, Writer, WriterError, open, rebuild};
+use super::{Command, Receipt, Reply, SourcePlace, Submission, Writer, WriterError, open, rebuild};
 use crate::base::reserve;
 use crate::event::message::{IdConflicted, Parked};
 use crate::event::system::{SessionLost, SessionStarted};
@@ -273,6 +273,9 @@ impl Writer {
                 now,
                 &mut keep,
             )?);
+            if let Some(place) = &submission.place {
+                store_place(&mut session, place, now)?;
+            }
         }
         if !envelopes.is_empty() {
             fold(&mut session, projections, &envelopes)?;
@@ -409,6 +412,19 @@ fn take(
         ledger.record_delivery(session, delivery, position, now)?;
     }
     Ok(Receipt::Stored(positions))
+}
+
+fn store_place(
+    session: &mut dyn Session,
+    place: &SourcePlace,
+    now: i64,
+) -> Result<(), StorageError> {
+    session.write(
+        "INSERT INTO source_places (source, place, updated_at) VALUES (?1, ?2, ?3) \
+         ON CONFLICT (source) DO UPDATE SET place = excluded.place, \
+         updated_at = excluded.updated_at",
+        values![&place.source, &place.place, now],
+    )
 }
 
 fn open_session(

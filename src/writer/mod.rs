@@ -81,6 +81,16 @@ pub struct SessionOpening {
     pub replaces_lost: bool,
 }
 
+/// How far a source of lines was read. It becomes durable with the lines of its submission, in the
+/// same transaction: after a kill the source is read on from exactly there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourcePlace {
+    /// Which source: `file:/var/log/auth.log`, `journal`.
+    pub source: String,
+    /// JSON that only the source itself reads.
+    pub place: String,
+}
+
 /// One message on its way to the disk.
 #[derive(Debug, Default)]
 pub struct Submission {
@@ -92,6 +102,8 @@ pub struct Submission {
     pub publisher_id: Option<PublisherId>,
     /// A session with the broker that begins or goes on here.
     pub opening: Option<SessionOpening>,
+    /// How far its source was read when it was made.
+    pub place: Option<SourcePlace>,
     /// Who wants to know when it is durable.
     pub reply: Reply,
     /// Bytes that it holds, for the bound on a batch.

@@ -430,6 +430,70 @@ fn a_batch_takes_what_waits_and_no_more_than_its_bound() {
     assert!(sizes.iter().all(|size| *size <= 1_000), "{sizes:?}");
 }
 
+fn place(offset: u32) -> Submission {
+    Submission {
+        events: vec![event(&format!("line {offset}"))],
+        place: Some(SourcePlace {
+            source: "file:/var/log/auth.log".into(),
+            place: offset.to_string(),
+        }),
+        ..Submission::default()
+    }
+}
+
+#[test]
+fn a_place_is_as_far_as_its_lines() {
+    let mut bench = Bench::new();
+    for offset in 0..2_500 {
+        bench.handle().submit(place(offset)).unwrap();
+    }
+    // Without lines it is stored too.
+    let bare = Submission {
+        events: Vec::new(),
+        ..place(2_500)
+    };
+    assert_eq!(bench.ask(bare), Receipt::Stored(Vec::new()));
+    let sql = "SELECT CAST(place AS INTEGER) FROM source_places";
+    assert_eq!(bench.ints(sql), [2_500]);
+    assert_eq!(bench.ints("SELECT count(*) FROM event_log"), [2_500]);
+    bench.stop().unwrap();
+    bench.start();
+    assert_eq!(bench.ints(sql), [2_500]);
+}
+
+#[test]
+fn a_place_is_stored_beside_a_line_that_is_parked() {
+    fn refuses(_: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageError> {
+        let is_bad = |event: &Envelope| matches!(&event.event, crate::event::Event::MessageUnmapped(raw) if raw.payload == b"line 1");
+        if batch.iter().any(is_bad) {
+            return Err(StorageError::Refused("no line 1, please".into()));
+        }
+        Ok(())
+    }
+    static PICKY: &[Projection] = &[Projection {
+        name: "picky",
+        version: 1,
+        tables: &[],
+        kinds: None,
+        fold: refuses,
+    }];
+    let bench = Bench::with(PICKY);
+    for offset in 0..3 {
+        bench.handle().submit(place(offset)).unwrap();
+    }
+    bench.handle().barrier().unwrap();
+    let kinds = bench.kinds();
+    assert_eq!(
+        kinds.iter().filter(|kind| *kind == "event.parked").count(),
+        1
+    );
+    assert_eq!(kinds.len(), 4);
+    assert_eq!(
+        bench.ints("SELECT CAST(place AS INTEGER) FROM source_places"),
+        [2]
+    );
+}
+
 /// The positions of each chunk, read from the start.
 fn chunks(bench: &Bench, bounds: Bounds) -> Vec<Vec<i64>> {
     let mut database = Database::open_reader(&bench.path()).unwrap();

@@ -24,7 +24,7 @@ impl Dice {
     }
 }
 
-fn number_from(name: &str) -> Option<u64> {
+pub(crate) fn number_from(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
     Some(
         value

@@ -8,6 +8,7 @@ mod errors;
 mod flood;
 mod kills;
 mod ledger;
+mod lines;
 mod outbound;
 mod refusals;
 mod rig;

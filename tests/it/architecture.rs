@@ -54,7 +54,13 @@ const HOMES: &[(&str, &[&str], &str)] = &[
     (
         "spawn",
         // The broker's connections live and end inside its own `serve`, which the app spawns.
-        &["src/app.rs", "src/app/", "src/broker/mod.rs"],
+        // The journal's child lives and ends inside its own `run`.
+        &[
+            "src/app.rs",
+            "src/app/",
+            "src/broker/mod.rs",
+            "src/ingest/journald.rs",
+        ],
         "what runs is started and stopped in one place",
     ),
     (

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::exit::{CliError, Exit};
 use super::{Context, setup, tail};
-use crate::app::{self, DATABASE, Ending, Running};
+use crate::app::{self, DATABASE, Ending, Running, machine};
 use crate::base::fsutil;
 use crate::storage::sqlite::Database;
 
@@ -60,6 +60,10 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
     setup::initialise(&folder, context)?;
     let config = setup::load_folder(&folder, context)?;
     let mut plan = setup::plan(&config, &folder)?;
+    if args.once {
+        // A night that is over at once is told of itself alone.
+        plan.machine = machine::Settings::default();
+    }
     match &args.broker {
         Some(address) => (plan.broker.host, plan.broker.port) = setup::parse_broker(address)?,
         None => plan.own_broker = Some(OWN_BROKER_PORT),
