@@ -174,8 +174,8 @@ pub(in crate::decode) fn parse_message(
     context: &Context<'_>,
 ) -> Parsed {
     let mut found = Found {
-        message,
         told,
+        message,
         ..Found::default()
     };
     if message.len() <= MAX_READ_BYTES {

@@ -32,6 +32,8 @@ const ERRORS: &[Rule] = &[
     rule("limiting connections by zone {}")
         .action(action::RATE_LIMITED)
         .level(Warning),
+    // Whoever knocks with something else than TLS brings this about.
+    rule("SSL_do_handshake() failed (SSL: {reason:text}) while SSL handshaking").level(Warning),
 ];
 
 /// What the error log adds behind a message.

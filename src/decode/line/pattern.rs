@@ -58,6 +58,11 @@ impl Pattern {
             let open = position(rest, b'{');
             if open > 0 {
                 let (literal, after) = rest.split_at(open);
+                // One that begins in ASCII begins where a character does.
+                assert!(
+                    literal.as_bytes()[0].is_ascii(),
+                    "a literal that is not ASCII"
+                );
                 parts[count] = Part::Literal(literal);
                 rest = after;
             } else {
@@ -159,7 +164,7 @@ fn fits<'t>(parts: &[Part], text: &'t str, taken: &mut Taken<'t>) -> bool {
                 return kind.allows(&text[..digits]) && fits(rest, &text[digits..], taken);
             };
             let before = taken.count;
-            kind.places(text, next).into_iter().any(|end| {
+            kind.places(text, next).any(|end| {
                 taken.count = before;
                 taken.push(name, *kind, &text[..end]);
                 kind.allows(&text[..end]) && fits(rest, &text[end..], taken)
@@ -170,23 +175,20 @@ fn fits<'t>(parts: &[Part], text: &'t str, taken: &mut Taken<'t>) -> bool {
 
 impl Kind {
     /// Where the slot may end, because `next` begins there, in the order in which to try.
-    fn places<'a>(self, text: &'a str, next: &'a str) -> impl IntoIterator<Item = usize> + 'a {
-        let window = match self {
-            Self::Text | Self::First => text,
-            Self::Word | Self::Number | Self::Address => word_and(text, next.len()),
+    fn places(self, text: &str, next: &str) -> impl Iterator<Item = usize> {
+        let (bytes, next) = match self {
+            Self::Text | Self::First => (text.as_bytes(), next.as_bytes()),
+            Self::Word | Self::Number | Self::Address => {
+                (word_and(text, next.len()), next.as_bytes())
+            }
         };
+        let count = (bytes.len() + 1).saturating_sub(next.len());
         let backwards = matches!(self, Self::Text | Self::Address);
-        let mut last = backwards.then(|| window.rmatch_indices(next));
-        let mut first = (!backwards).then(|| window.match_indices(next));
-        std::iter::from_fn(move || {
-            let place = match (&mut last, &mut first) {
-                (Some(last), _) => last.next(),
-                (None, Some(first)) => first.next(),
-                (None, None) => None,
-            };
-            place.map(|(at, _)| at)
-        })
-        .take(MAX_TRIES)
+        // Literals are short and begin seldom: nothing is gained by preparing a search.
+        (0..count)
+            .map(move |at| if backwards { count - 1 - at } else { at })
+            .filter(move |at| bytes[*at] == next[0] && bytes[*at..].starts_with(next))
+            .take(MAX_TRIES)
     }
 
     fn allows(self, text: &str) -> bool {
@@ -206,18 +208,14 @@ impl Kind {
 }
 
 /// The first word and `more` bytes behind it.
-fn word_and(text: &str, more: usize) -> &str {
+fn word_and(text: &str, more: usize) -> &[u8] {
     let bytes = text.as_bytes();
     let limit = bytes.len().min(MAX_WORD_BYTES);
     let word = bytes[..limit]
         .iter()
         .position(u8::is_ascii_whitespace)
         .unwrap_or(limit);
-    let mut end = bytes.len().min(word + more);
-    while !text.is_char_boundary(end) {
-        end += 1;
-    }
-    &text[..end]
+    &bytes[..bytes.len().min(word + more)]
 }
 
 /// A pattern and what it means when a message has it.

@@ -96,6 +96,9 @@ const RULES: &[Rule] = &[
     rule("banner exchange: Connection from {ip} port {port}: {reason:text}").level(Warning),
     rule("error: banner exchange: Connection from {ip} port {port}: {reason:text}").level(Warning),
     rule("ssh_dispatch_run_fatal: Connection from {ip} port {port}: {reason:text}").level(Warning),
+    // What scanners send instead of a greeting.
+    rule("error: kex_exchange_identification: {reason:text}").level(Warning),
+    rule("error: kex_protocol_error: {reason:text}").level(Warning),
     rule("drop connection #{} from [{ip}]:{port} on {}")
         .action(action::RATE_LIMITED)
         .level(Warning),

@@ -73,6 +73,7 @@ const OTHER_UNITS: &[&str] = &[
     ".slice",
     ".device",
     ".swap",
+    ".scope",
 ];
 
 const SESSIONS: &[Rule] = &[
@@ -138,7 +139,7 @@ fn is_unit(text: &str) -> bool {
 
 /// The service that a unit is; none for timers, mounts and the like.
 pub(super) fn service_of(unit: &str) -> Option<&str> {
-    if OTHER_UNITS.iter().any(|ending| unit.ends_with(ending)) || unit.ends_with(".scope") {
+    if OTHER_UNITS.iter().any(|ending| unit.ends_with(ending)) {
         return None;
     }
     Some(unit.strip_suffix(".service").unwrap_or(unit))
