@@ -66,8 +66,8 @@ impl LogWritten {
 
     /// The address that the line is about. An IPv4 address in the clothes of IPv6 (`::ffff:…`, as a
     /// socket for both writes it) is the IPv4 address, for that is what gets banned.
-    pub fn ip(&self) -> Option<std::net::IpAddr> {
-        let ip: std::net::IpAddr = self.field(Self::IP)?.parse().ok()?;
+    pub fn ip(&self) -> Option<core::net::IpAddr> {
+        let ip: core::net::IpAddr = self.field(Self::IP)?.parse().ok()?;
         Some(ip.to_canonical())
     }
 

@@ -1,7 +1,7 @@
 //! What is concluded from logs and metrics: traces of notable lines, patterns over many of them, and
 //! what is known of addresses.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 

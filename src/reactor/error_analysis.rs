@@ -50,7 +50,7 @@ fn found(lower: &str, code: Option<&str>) -> &'static Type {
                 .iter()
                 .any(|words| words.iter().all(|word| lower.contains(word)))
     };
-    table::TYPES.iter().find(fits).unwrap_or(&UNKNOWN)
+    table::types().find(fits).unwrap_or(&UNKNOWN)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ mod logins;
 mod restarts;
 mod usage;
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use super::alerts::following;
 use super::{Reaction, Reactor, Scene, never, severity};

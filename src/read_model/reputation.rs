@@ -3,9 +3,9 @@
 //! The score in the table is that of the address's last event. It decays from there on, which is
 //! for the reader to do, who knows what time it is: [`decayed`].
 
+use core::net::{IpAddr, Ipv6Addr};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::net::{IpAddr, Ipv6Addr};
 
 use super::view::columns;
 use super::{Projection, View, table};

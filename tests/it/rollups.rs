@@ -49,7 +49,7 @@ const COUNTED: &str = "SELECT at / 900000000000 * 900000000000 AS quarter_at, ho
     0 AS ban, 0 AS error, 0 AS warning FROM system_samples \
     UNION ALL SELECT l.at, substr(n.name, 5, 3), 0, NULL, 0, 0, 1, l.action IS 'failed_login', \
     l.action IS 'ban', l.level >= 3, l.level = 2 FROM log_lines l JOIN names n ON n.id = l.source) \
-    WHERE at > 0 AND at < 9000000000000000000 GROUP BY 1, 2 ORDER BY 1, 2";
+    WHERE at >= 0 AND at < 9000000000000000000 GROUP BY 1, 2 ORDER BY 1, 2";
 
 proptest! {
     #![proptest_config(ProptestConfig {

@@ -1,8 +1,8 @@
 //! Earlier lines, as chains and patterns ask for them. All are asked for the newest first, so that
 //! a bound cuts off what is farthest away.
 
+use core::net::IpAddr;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use super::CHAIN_MAX;
 use crate::base::clock::UnixNanos;
@@ -45,6 +45,27 @@ fn earlier(row: &dyn Row) -> Result<Earlier, StorageError> {
     })
 }
 
+/// Most lines of an address that are looked at: one behind which a whole office sits has many that
+/// are nothing.
+const LOOKED_AT: i64 = 5_000;
+
+/// The lines of an address since `?2` until `?3` for which `$which` holds, the newest first; of those
+/// the first `?5` for which `$what` holds.
+macro_rules! of_address {
+    ($which:literal, $what:literal) => {
+        concat!(
+            "SELECT l.position, l.at, l.action, l.user, l.service, n.name FROM \
+             (SELECT position, at, action, user, service, source FROM log_lines \
+             INDEXED BY log_lines_by_ip WHERE ip = ?1 AND at > ?2 AND at <= ?3 AND ",
+            $which,
+            " ORDER BY at DESC, position DESC LIMIT ?6) l CROSS JOIN names n ON n.id = l.source \
+             WHERE ",
+            $what,
+            " LIMIT ?5"
+        )
+    };
+}
+
 /// The failed logins of an address before a line and that line, since a time.
 pub(super) fn failed_logins(
     session: &mut dyn Session,
@@ -55,11 +76,8 @@ pub(super) fn failed_logins(
 ) -> Result<Vec<Earlier>, StorageError> {
     all(
         session,
-        "SELECT l.position, l.at, l.action, l.user, l.service, n.name FROM log_lines l \
-         CROSS JOIN names n ON n.id = l.source \
-         WHERE l.ip = ?1 AND l.at > ?2 AND l.at <= ?3 AND l.position <= ?4 \
-         AND l.action = 'failed_login' ORDER BY l.at DESC, l.position DESC LIMIT ?5",
-        values![&ip.to_string(), since, until.0, until.1, most],
+        of_address!("position <= ?4", "l.action = 'failed_login'"),
+        values![&ip.to_string(), since, until.0, until.1, most, LOOKED_AT],
         earlier,
     )
 }
@@ -74,12 +92,15 @@ pub(super) fn failures(
 ) -> Result<Vec<Earlier>, StorageError> {
     all(
         session,
-        "SELECT l.position, l.at, l.action, l.user, l.service, n.name FROM log_lines l \
-         CROSS JOIN names n ON n.id = l.source \
-         WHERE l.ip = ?1 AND l.at > ?2 AND l.at <= ?3 AND l.position <> ?4 \
-         AND l.action IN ('failed_login', 'found') \
-         ORDER BY l.at DESC, l.position DESC LIMIT ?5",
-        values![&ip.to_string(), since, until.0, until.1, CHAIN_MAX],
+        of_address!("position <> ?4", "l.action IN ('failed_login', 'found')"),
+        values![
+            &ip.to_string(),
+            since,
+            until.0,
+            until.1,
+            CHAIN_MAX,
+            LOOKED_AT
+        ],
         earlier,
     )
 }
@@ -93,11 +114,15 @@ pub(super) fn refusals(
 ) -> Result<Vec<Earlier>, StorageError> {
     all(
         session,
-        "SELECT l.position, l.at, l.action, l.user, l.service, n.name FROM log_lines l \
-         CROSS JOIN names n ON n.id = l.source \
-         WHERE l.ip = ?1 AND l.at > ?2 AND l.at <= ?3 AND l.position < ?4 \
-         AND l.action = 'unauthorized' ORDER BY l.at DESC, l.position DESC LIMIT ?5",
-        values![&ip.to_string(), since, until.0, until.1, CHAIN_MAX],
+        of_address!("position < ?4", "l.action = 'unauthorized'"),
+        values![
+            &ip.to_string(),
+            since,
+            until.0,
+            until.1,
+            CHAIN_MAX,
+            LOOKED_AT
+        ],
         earlier,
     )
 }
@@ -112,7 +137,7 @@ pub(super) fn troubles(
     all(
         session,
         "SELECT l.position, l.at, l.action, l.user, l.service, n.name FROM log_lines l \
-         CROSS JOIN names n ON n.id = l.source \
+         INDEXED BY log_lines_bad CROSS JOIN names n ON n.id = l.source \
          WHERE l.level >= 2 AND l.at > ?1 AND l.at <= ?2 AND l.position < ?3 \
          ORDER BY l.at DESC, l.position DESC LIMIT ?4",
         values![since, until.0, until.1, most],

@@ -1,7 +1,7 @@
 //! Failed logins, what follows from them, and what somebody may not.
 
+use core::net::IpAddr;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use super::lines::{self, Earlier};
 use super::{

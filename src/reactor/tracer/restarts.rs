@@ -76,7 +76,8 @@ fn starts(
     let host = format!("log/{}/", notable.line.host);
     let starts = all(
         session,
-        "SELECT l.at, n.name, l.service FROM log_lines l CROSS JOIN names n ON n.id = l.source \
+        "SELECT l.at, n.name, l.service FROM log_lines l INDEXED BY log_lines_by_action \
+         CROSS JOIN names n ON n.id = l.source \
          WHERE l.action = ?1 AND l.at > ?2 AND l.at <= ?3 AND l.position <= ?4 \
          ORDER BY l.at DESC LIMIT ?5",
         values![
