@@ -107,10 +107,14 @@ Examples:
   nightjar wildlife species                which wild animals ever came
   nightjar health                          one figure for the box, and why
   nightjar security                        who tries to get in
+  nightjar performance                     what is used up
+  nightjar errors --since 7d               what fails, and what comes again and again
+  nightjar aggregates daily --local        day by day; `compare` proves the sums
   nightjar report --since 7d               all that is known of a week
   nightjar ips show 203.0.113.9            what one address did
   nightjar traces list                     what was found out about notable lines
   nightjar stats                           what fills the database, how long the disk lasts
+  nightjar cleanup --dry-run               what would go for its age
   nightjar config show --origin            what is set, and where
   nightjar completions bash                for the shell";
 

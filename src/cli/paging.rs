@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::exit::{CliError, Exit};
-use super::table::{FormatArgs, Heading, RowWriter};
+use super::table::{Format, FormatArgs, Heading, RowWriter};
 use crate::base::clock::UnixNanos;
 use crate::read_model::view::Shape;
 use crate::storage::Owned;
@@ -41,6 +41,11 @@ impl PageArgs {
             return Err(CliError::new(Exit::Usage, text));
         }
         Ok((since, until))
+    }
+
+    /// Whether people read it.
+    pub(super) fn is_table(&self) -> bool {
+        self.format.format() == Format::Table
     }
 
     /// Rows to ask for: one more than are shown, to know whether there are more.

@@ -147,7 +147,8 @@ pub(super) fn parts_of(
             &NETWORK,
             traffic.iter().map(network).collect(),
             nothing,
-        ),
+        )
+        .showing(&[0, 1, 2, 3, 4, 5, 6, 7, 8]),
         part(
             (
                 "connections",

@@ -103,6 +103,8 @@ const LIST: [(&str, Shape); 10] = [
     ("ip", Shape::Text),
     ("root_cause", Shape::Text),
 ];
+/// What people see of [`LIST`], so that it fits on a screen.
+const LIST_SHOWN: [usize; 7] = [0, 1, 2, 3, 4, 6, 9];
 const PATTERNS: [(&str, Shape); 14] = [
     ("id", Shape::Number),
     ("detected_at", Shape::Time),
@@ -188,7 +190,13 @@ fn list(args: &List, context: &mut Context<'_>) -> Result<(), CliError> {
         LIST.len(),
     )?;
     drop(session);
-    args.page.write(&LIST, found, 0, context)
+    if !args.page.is_table() {
+        return args.page.write(&LIST, found, 0, context);
+    }
+    let columns = LIST_SHOWN.map(|place| LIST[place]);
+    let shown = |row: Vec<Owned>| LIST_SHOWN.iter().map(|place| row[*place].clone()).collect();
+    let found = found.into_iter().map(shown).collect();
+    args.page.write(&columns, found, 0, context)
 }
 
 /// Traces of a range for the report.
@@ -214,7 +222,8 @@ pub(super) fn part_of(
         LIST.len(),
     )?;
     let name = ("traces", "Traces, the newest first");
-    Ok(Part::new(name, &LIST, found, limit, "nothing was notable"))
+    let part = Part::new(name, &LIST, found, limit, "nothing was notable");
+    Ok(part.showing(&LIST_SHOWN))
 }
 
 /// Patterns of a range.
