@@ -204,8 +204,8 @@ fn unknown_keys_say_what_was_probably_meant() {
         "1:2: unknown section or key `mqqt`; did you mean `[mqtt]`?",
     );
     refused(
-        "host = 'x'",
-        "1:1: unknown section or key `host`; did you mean `mqtt.host`?",
+        "port = 1",
+        "1:1: unknown section or key `port`; did you mean `mqtt.port`?",
     );
     refused(
         "[log]\nhost = 'x'",
