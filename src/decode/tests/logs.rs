@@ -15,10 +15,7 @@ fn log(payload: impl Into<Vec<u8>>) -> (NewEvent, Level, serde_json::Value) {
     let Event::LogWritten(written) = &event.event else {
         panic!("{event:?}")
     };
-    assert_eq!(
-        (&*written.host, &*written.source),
-        ("heron", "shed/door")
-    );
+    assert_eq!((&*written.host, &*written.source), ("heron", "shed/door"));
     let (level, fields) = (
         written.level,
         serde_json::to_value(&written.fields).unwrap(),
