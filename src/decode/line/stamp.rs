@@ -317,5 +317,4 @@ impl Scan<'_> {
 }
 
 #[cfg(test)]
-#[path = "stamp_tests.rs"]
 mod tests;

@@ -10,15 +10,12 @@ const TS: &str = "1795143590000";
 const TS_NS: i64 = 1_795_143_590_000_000_000;
 
 fn log(payload: impl Into<Vec<u8>>) -> (NewEvent, Level, serde_json::Value) {
-    let event = one("log/heron/nginx/access", payload);
-    assert_eq!(event.stream, "log/heron/nginx/access");
+    let event = one("log/heron/shed/door", payload);
+    assert_eq!(event.stream, "log/heron/shed/door");
     let Event::LogWritten(written) = &event.event else {
         panic!("{event:?}")
     };
-    assert_eq!(
-        (&*written.host, &*written.source),
-        ("heron", "nginx/access")
-    );
+    assert_eq!((&*written.host, &*written.source), ("heron", "shed/door"));
     let (level, fields) = (
         written.level,
         serde_json::to_value(&written.fields).unwrap(),
@@ -143,7 +140,7 @@ fn lines_are_read_by_the_tables_of_their_programs() {
     let failed = "Failed password for root from 2001:db8::7 port 51000 ssh2";
     let found = json!({
         "action": "failed_login", "ip_address": "2001:db8::7", "method": "password",
-        "port": 51_000, "user": "root",
+        "port": 51_000, "service": "sshd", "user": "root",
     });
     // 2026-11-20 03:00 UTC is the arrival; tests live in UTC.
     let syslog = format!("Nov 20 02:59:50 heron sshd[22]: {failed}");

@@ -48,7 +48,9 @@ fn night() -> Vec<Inbound> {
 }
 
 fn decoded() -> Vec<(Inbound, Decoded)> {
-    let rules = native();
+    // Log lines tell the time of Heron Lane, an hour east of UTC.
+    let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(1));
+    let rules = native().with_time_zone(zone);
     night()
         .into_iter()
         .map(|inbound| {
