@@ -25,8 +25,12 @@ const SAMPLES: usize = 2_000;
 
 fn main() {
     let arguments: Vec<_> = std::env::args().filter(|one| one != "--bench").collect();
-    let folder = arguments.get(1).map_or_else(std::env::temp_dir, PathBuf::from);
-    let samples = arguments.get(2).map_or(SAMPLES, |count| count.parse().unwrap());
+    let folder = arguments
+        .get(1)
+        .map_or_else(std::env::temp_dir, PathBuf::from);
+    let samples = arguments
+        .get(2)
+        .map_or(SAMPLES, |count| count.parse().unwrap());
     let looks = seconds_each(samples, &folder, |sampler| {
         assert!(!sampler.sample(Clock::System.now()).is_empty());
     });

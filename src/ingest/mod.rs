@@ -1,7 +1,5 @@
 //! Ingest: how things get in. Each source turns what it sees into submissions to the writer.
 
-#[cfg(test)]
-mod bench;
 mod clock_guard;
 pub mod control;
 pub mod host;
@@ -14,3 +12,6 @@ pub mod recordings;
 pub mod registry;
 pub mod replay;
 pub mod tables;
+
+#[cfg(test)]
+mod tests;

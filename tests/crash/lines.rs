@@ -25,7 +25,11 @@ struct Log {
 
 impl Log {
     fn write(&mut self, lines: u32) {
-        let mut file = File::options().create(true).append(true).open(&self.path).unwrap();
+        let mut file = File::options()
+            .create(true)
+            .append(true)
+            .open(&self.path)
+            .unwrap();
         let numbers = self.written..self.written + lines;
         let text: String = numbers.map(|number| line(number) + "\n").collect();
         file.write_all(text.as_bytes()).unwrap();
@@ -39,7 +43,11 @@ impl Log {
         }
         if by_copy {
             std::fs::copy(&self.path, name(1)).unwrap();
-            File::options().write(true).truncate(true).open(&self.path).unwrap();
+            File::options()
+                .write(true)
+                .truncate(true)
+                .open(&self.path)
+                .unwrap();
         } else {
             std::fs::rename(&self.path, name(1)).unwrap();
         }
@@ -89,11 +97,17 @@ fn random_kills_while_a_log_is_written_and_rotated() {
     });
     daemon.kill();
     let stored = stored(&house.data());
-    let first = stored.iter().zip(&all).find(|(stored, written)| stored != written);
+    let first = stored
+        .iter()
+        .zip(&all)
+        .find(|(stored, written)| stored != written);
     assert_eq!(first, None);
     assert_eq!(stored.len(), all.len());
     house.is_whole();
-    println!("lines: {kills} kills, {} lines, each stored once", all.len());
+    println!(
+        "lines: {kills} kills, {} lines, each stored once",
+        all.len()
+    );
 }
 
 fn stored(data: &Path) -> Vec<String> {
@@ -106,7 +120,9 @@ fn stored(data: &Path) -> Vec<String> {
             return lines;
         };
         position = last.position;
-        let of_the_log = events.into_iter().filter(|event| *event.stream.text == *"log/heron/app");
+        let of_the_log = events
+            .into_iter()
+            .filter(|event| *event.stream.text == *"log/heron/app");
         lines.extend(of_the_log.filter_map(|event| event.text));
     }
 }

@@ -199,7 +199,7 @@ fn connections_of(all: &[ConnectionSeen], trace: &TraceRecorded) -> Vec<Connecti
 mod tests {
     use std::path::Path;
 
-    use super::super::super::bench::Bench;
+    use super::super::super::tests::Bench;
     use super::*;
     use crate::event::trace::Trigger;
 

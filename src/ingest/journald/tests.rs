@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::thread::JoinHandle;
 
-use super::super::bench::Bench;
+use super::super::tests::Bench;
 use super::*;
 use crate::event::Event;
 

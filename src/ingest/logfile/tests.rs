@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::Write as _;
 
-use super::super::bench::Bench;
+use super::super::tests::Bench;
 use super::*;
 use crate::event::system::LogWritten;
 use crate::event::{Envelope, Event};
