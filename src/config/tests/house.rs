@@ -74,7 +74,11 @@ fn a_rule_of_classification_names_a_kind_that_can_be_a_moment() {
         &rule("kind = 'pet.sighted'\nseverity = 'LOUD'"),
         "unknown variant `LOUD`",
     );
-    House::with(&twice).load();
+    told(&twice, "number 1 needs a `type`");
+    House::with(&rule(
+        "kind = 'pet.sighted'\nseverity = 'INFO'\ntype = 'PET_AT_DOOR'",
+    ))
+    .load();
 }
 
 #[test]
