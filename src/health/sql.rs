@@ -77,7 +77,7 @@ statements! {
     BAD_LINES = lines!(
         "l.at, l.level, substr(n.name, 5, instr(substr(n.name, 5), '/') - 1), \
          substr(n.name, 5 + instr(substr(n.name, 5), '/')), l.service, l.position, \
-         (SELECT e.text FROM event_log e WHERE e.position = l.position)",
+         (SELECT substr(e.text, 1, 1000) FROM event_log e WHERE e.position = l.position)",
         "l.level >= 2 AND l.level >= ?5",
         "ORDER BY l.at DESC LIMIT ?6"
     );

@@ -64,9 +64,14 @@ pub fn of_error_burst(errors: i64) -> i64 {
     50 + errors.clamp(0, 50)
 }
 
-/// Of a service that was started so often within minutes.
-pub fn of_restart_loop(starts: i64) -> i64 {
-    50 + 5 * starts.clamp(0, 10)
+/// Of a service that was started so often within minutes; one that was not seen to fail may just be
+/// started by a timer.
+pub fn of_restart_loop(starts: i64, fails: bool) -> i64 {
+    if fails {
+        50 + 5 * starts.clamp(0, 10)
+    } else {
+        50
+    }
 }
 
 #[cfg(test)]
@@ -110,6 +115,7 @@ mod tests {
         );
         assert_eq!([5, 15, i64::MAX].map(of_sweep), [60, 80, 100]);
         assert_eq!([10, 30, i64::MAX].map(of_error_burst), [60, 80, 100]);
-        assert_eq!([4, 6, i64::MAX].map(of_restart_loop), [70, 80, 100]);
+        let of_loop = |fails| [4, 6, i64::MAX].map(|starts| of_restart_loop(starts, fails));
+        assert_eq!((of_loop(true), of_loop(false)), ([70, 80, 100], [50; 3]));
     }
 }

@@ -150,19 +150,19 @@ fn traced(scene: &Scene<'_>, cause: &Envelope, trace: TraceRecorded, text: Strin
     following(new, cause)
 }
 
-/// A pattern as an event; its source is what it is about, so that people are told of each.
+/// A pattern as an event. Its source is the host: people are told once in a while that it is
+/// attacked, not once for each of a thousand attackers.
 fn detected(
     scene: &Scene<'_>,
-    cause: &Envelope,
-    source: String,
+    notable: &Notable<'_>,
     found: PatternDetected,
     text: String,
 ) -> NewEvent {
     let stream = format!("pattern/{}", found.pattern.name());
     let new = NewEvent::own(scene.now, stream, found)
         .with_text(text)
-        .from_source(source);
-    following(new, cause)
+        .from_source(format!("host/{}", notable.line.host));
+    following(new, notable.event)
 }
 
 /// Whether a subject was traced shortly before or after.

@@ -12,7 +12,7 @@ use crossbeam_channel::select;
 use super::network;
 use super::processes::processes;
 use super::sample::Proc;
-use crate::base::clock::{Clock, MINUTE_NS, UnixNanos};
+use crate::base::clock::{Clock, MINUTE_NS, SECOND_NS, UnixNanos};
 use crate::base::shutdown::Shutdown;
 use crate::event::trace::{ConnectionSeen, ProcessSeen, TraceRecorded, TraceSnapshotTaken};
 use crate::event::{Envelope, Event, Kind, NewEvent};
@@ -27,7 +27,10 @@ const RECENT_NS: i64 = MINUTE_NS;
 const PROCESSES_MAX: usize = 20;
 /// Connections in one snapshot.
 const CONNECTIONS_MAX: usize = 50;
-/// Traces per look; each look reads proc once for all of them.
+/// Strangers bring about traces by the thousand, and a snapshot is kept for ever: what comes so soon
+/// after the last one gets none.
+const SNAPSHOTS_APART_NS: i64 = 10 * SECOND_NS;
+/// Traces per look.
 const TRACES_PER_LOOK: usize = 64;
 /// Between two looks, so that a burst is answered together.
 const LOOK_APART: Duration = Duration::from_millis(100);
@@ -50,6 +53,7 @@ pub struct Photographer {
     host: String,
     proc: Proc,
     after: i64,
+    taken_at: Option<UnixNanos>,
     writer: Handle,
     clock: Clock,
     shutdown: Shutdown,
@@ -70,6 +74,7 @@ impl Photographer {
             host: options.name.clone(),
             proc: Proc::new(&options.proc),
             after,
+            taken_at: None,
             writer,
             clock,
             shutdown,
@@ -143,26 +148,33 @@ impl Photographer {
 
     /// The answers to those of this host that are recent.
     fn snapshots(&mut self, traces: &[Envelope], now: UnixNanos) -> Vec<NewEvent> {
-        let mut connections = None;
         let mut snapshots = Vec::new();
         for envelope in traces {
             let Event::TraceRecorded(trace) = &envelope.event else {
                 continue;
             };
-            let is_recent = now.abs_diff(envelope.received_at) <= RECENT_NS as u64;
-            if trace.host != self.host || !is_recent {
+            // What an old line tells is over by now.
+            let told_at = envelope.occurred_at.min(envelope.received_at);
+            let is_recent = now.abs_diff(told_at) <= RECENT_NS as u64;
+            if trace.host != self.host || !is_recent || self.took_one(now) {
                 continue;
             }
-            let connections = connections.get_or_insert_with(|| all_connections(&mut self.proc));
+            self.taken_at = Some(now);
+            let connections = all_connections(&mut self.proc);
             let taken = TraceSnapshotTaken {
                 trace: envelope.position,
                 processes: self.processes_of(trace),
-                connections: connections_of(connections, trace),
+                connections: connections_of(&connections, trace),
             };
             let stream = envelope.stream.text.to_string();
             snapshots.push(NewEvent::own(now, stream, taken).caused_by(envelope.position));
         }
         snapshots
+    }
+
+    fn took_one(&self, now: UnixNanos) -> bool {
+        self.taken_at
+            .is_some_and(|taken_at| now.abs_diff(taken_at) < SNAPSHOTS_APART_NS as u64)
     }
 
     fn processes_of(&mut self, trace: &TraceRecorded) -> Vec<ProcessSeen> {
@@ -258,7 +270,15 @@ mod tests {
         let thread = thread.spawn(move || photographer.run()).unwrap();
         let mut late = trace(&bench, "heron");
         late.received_at -= 2 * RECENT_NS;
-        let new = vec![trace(&bench, "other"), late, trace(&bench, "heron")];
+        let mut old = trace(&bench, "heron");
+        old.occurred_at -= 2 * RECENT_NS;
+        let new = vec![
+            trace(&bench, "other"),
+            late,
+            old,
+            trace(&bench, "heron"),
+            trace(&bench, "heron"),
+        ];
         bench.handle().store(new).unwrap();
         bench.until("the snapshot", |bench| {
             (!snapshots(bench).is_empty()).then_some(())
@@ -269,7 +289,7 @@ mod tests {
         let taken = snapshots(&bench);
         assert_eq!(taken.len(), 1);
         let (cause, taken) = &taken[0];
-        assert_eq!((*cause, taken.trace), (Some(4), 4));
+        assert_eq!((*cause, taken.trace), (Some(5), 5));
         let names: Vec<_> = taken
             .processes
             .iter()

@@ -26,7 +26,10 @@ const TIMES_MEAN: i64 = 3;
 /// Counted for every error; where more come, only with its next trace, for it costs more.
 const COUNTED: i64 = 100;
 /// Most that are counted.
-const COUNTED_MAX: i64 = 100_000;
+const COUNTED_MAX: i64 = 1_000;
+/// At these counts, and with each trace, the day before is asked: a source that always logs errors
+/// would ask it with every one.
+const HELD_AGAINST_DAY: [i64; 4] = [10, 20, 40, 80];
 
 /// What follows from an error.
 pub(super) fn logged(scene: &mut Scene<'_>, notable: &Notable<'_>) -> Reaction {
@@ -133,10 +136,10 @@ fn burst(
         return Ok(None);
     }
     let (mut errors, mut started_at) = count(session, source, since, until, COUNTED)?;
+    if !is_traced_now && !HELD_AGAINST_DAY.contains(&errors) {
+        return Ok(None);
+    }
     if errors == COUNTED {
-        if !is_traced_now {
-            return Ok(None);
-        }
         (errors, started_at) = count(session, source, since, until, COUNTED_MAX)?;
     }
     // `errors >= mean * 3`, where the mean of five minutes is the day's sum by how many there are.
@@ -171,6 +174,5 @@ fn burst(
             "Look at what changed shortly before",
         ]),
     };
-    let source = notable.event.stream.text.to_string();
-    Ok(Some(detected(scene, notable.event, source, found, text)))
+    Ok(Some(detected(scene, notable, found, text)))
 }

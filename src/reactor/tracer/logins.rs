@@ -24,6 +24,8 @@ const BURST_NS: i64 = 300 * SECOND_NS;
 const BRUTE_FORCE_NS: i64 = HOUR_NS;
 /// Most failed logins that are counted.
 const COUNTED_MAX: i64 = 1_000;
+/// Most failed logins with a name that are looked through for an address.
+const LATELY: i64 = 200;
 /// So many different names of one address, or addresses of one name, are a sweep …
 const SWEEP: usize = 5;
 /// … within so long.
@@ -58,14 +60,16 @@ pub(super) fn failed(scene: &mut Scene<'_>, notable: &Notable<'_>) -> Reaction {
     if known.failed_logins >= MANY && !(known.burst_traced && known.brute_force_detected) {
         made.extend(repeated(scene, notable, ip, &known)?);
     }
+    let asks_names = known.failed_logins >= MANY && !known.sweep_detected;
+    let asks_addresses = !known.user_sweep_detected;
     if let Some(user) = user
-        && !(known.sweep_detected && known.user_sweep_detected)
+        && (asks_names || asks_addresses)
         && is_first(scene, notable, ip, user)?
     {
-        if known.failed_logins >= MANY && !known.sweep_detected {
+        if asks_names {
             made.extend(names_of(scene, notable, ip)?);
         }
-        if !known.user_sweep_detected {
+        if asks_addresses {
             made.extend(addresses_of(scene, notable, user)?);
         }
     }
@@ -122,7 +126,12 @@ fn subject_of_user(user: &str) -> String {
 /// Many failed logins of one address: a burst and a brute force.
 fn repeated(scene: &mut Scene<'_>, notable: &Notable<'_>, ip: IpAddr, known: &Known) -> Reaction {
     let until = (notable.at, notable.event.position);
-    let since = notable.at.saturating_sub(BRUTE_FORCE_NS);
+    let lead = if known.brute_force_detected {
+        BURST_NS
+    } else {
+        BRUTE_FORCE_NS
+    };
+    let since = notable.at.saturating_sub(lead);
     let newest = lines::failed_logins(scene.session, ip, since, until, MANY)?;
     if (newest.len() as i64) < MANY {
         return Ok(Vec::new());
@@ -192,7 +201,7 @@ fn brute_force(
             "Allow keys only, no passwords",
         ]),
     };
-    detected(scene, notable.event, format!("ip/{ip}"), found, text)
+    detected(scene, notable, found, text)
 }
 
 /// Whether the address used the name for the first time lately; only then can there be more names of
@@ -205,15 +214,16 @@ fn is_first(
 ) -> Result<bool, StorageError> {
     let before = first(
         scene.session,
-        "SELECT 1 FROM log_lines INDEXED BY log_lines_failed_users \
-         WHERE action = 'failed_login' AND user = ?1 AND at > ?2 AND at <= ?3 AND ip = ?4 \
-         AND position < ?5 LIMIT 1",
+        "SELECT 1 FROM (SELECT ip FROM log_lines INDEXED BY log_lines_failed_users \
+         WHERE action = 'failed_login' AND user = ?1 AND at > ?2 AND at <= ?3 \
+         AND position < ?5 ORDER BY at DESC LIMIT ?6) WHERE ip = ?4 LIMIT 1",
         values![
             user,
             notable.at.saturating_sub(SWEEP_NS),
             notable.at,
             &ip.to_string(),
-            notable.event.position
+            notable.event.position,
+            LATELY
         ],
         |_| Ok(()),
     )?;
@@ -259,8 +269,7 @@ fn names_of(
             "Let only named users log in (`AllowUsers` of sshd)",
         ]),
     };
-    let source = format!("ip/{ip}");
-    Ok(Some(detected(scene, notable.event, source, found, text)))
+    Ok(Some(detected(scene, notable, found, text)))
 }
 
 /// Many addresses try one name.
@@ -310,8 +319,7 @@ fn addresses_of(
             "Let the service listen where only your own networks reach it",
         ]),
     };
-    let source = subject_of_user(user);
-    Ok(Some(detected(scene, notable.event, source, found, text)))
+    Ok(Some(detected(scene, notable, found, text)))
 }
 
 /// An address was banned, because of what it did before.

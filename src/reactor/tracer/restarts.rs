@@ -2,8 +2,8 @@
 
 use super::{Notable, detected, is_detected, owned, span};
 use crate::base::clock::{SECOND_NS, UnixNanos};
-use crate::event::NewEvent;
 use crate::event::trace::{PatternDetected, PatternType};
+use crate::event::{NewEvent, action};
 use crate::reactor::{Scene, severity};
 use crate::storage::{Session, StorageError, all};
 use crate::values;
@@ -28,7 +28,7 @@ pub(super) fn started(
         return Ok(None);
     }
     let subject = format!("{}/{service}", line.host);
-    let starts = starts(scene.session, notable, service)?;
+    let starts = times_of(scene.session, notable, service, line.action())?;
     if starts.len() < STARTS
         || is_detected(
             scene.session,
@@ -39,6 +39,15 @@ pub(super) fn started(
     {
         return Ok(None);
     }
+    // A timer starts its service every minute too.
+    let fails = line.action() == Some(action::SERVICE_RESTARTING)
+        || !times_of(
+            scene.session,
+            notable,
+            service,
+            Some(action::SERVICE_FAILED),
+        )?
+        .is_empty();
     let started_at = starts.last().copied().unwrap_or(notable.at);
     let text = format!(
         "{service} on {} was started {} times within {}",
@@ -52,7 +61,7 @@ pub(super) fn started(
         services: vec![service.to_owned()],
         ips: Vec::new(),
         event_count: starts.len() as i64,
-        severity: severity::of_restart_loop(starts.len() as i64),
+        severity: severity::of_restart_loop(starts.len() as i64, fails),
         started_at,
         ended_at: notable.at,
         root_cause: Some(format!("{service} ends soon after it was started")),
@@ -62,16 +71,16 @@ pub(super) fn started(
         ]),
         subject: subject.clone(),
     };
-    let source = format!("service/{subject}");
-    Ok(Some(detected(scene, notable.event, source, found, text)))
+    Ok(Some(detected(scene, notable, found, text)))
 }
 
-/// When the service was started, the newest first, with lines of the same action: a restart is told
-/// by two.
-fn starts(
+/// When an action of the service was told, the newest first. A restart is told by lines of two
+/// actions, of which one kind is counted.
+fn times_of(
     session: &mut dyn Session,
     notable: &Notable<'_>,
     service: &str,
+    action: Option<&str>,
 ) -> Result<Vec<UnixNanos>, StorageError> {
     let host = format!("log/{}/", notable.line.host);
     let starts = all(
@@ -81,7 +90,7 @@ fn starts(
          WHERE l.action = ?1 AND l.at > ?2 AND l.at <= ?3 AND l.position <= ?4 \
          ORDER BY l.at DESC LIMIT ?5",
         values![
-            notable.line.action(),
+            action,
             notable.at.saturating_sub(LOOP_NS),
             notable.at,
             notable.event.position,
