@@ -115,8 +115,8 @@ fn event(number: usize) -> NewEvent {
         12 => (format!("camera/{room}"), MotionStarted::default().into()),
         13 => (format!("camera/{room}"), MotionEnded::default().into()),
         14 | 15 => (format!("log/box/source{}", turn % 8), log_line().into()),
-        16 => (format!("camera/{room}"), pet(room).into()),
-        17 => (format!("camera/{room}"), fox(room).into()),
+        16 => (format!("camera/{room}"), pet(room, number).into()),
+        17 => (format!("camera/{room}"), fox(room, number).into()),
         18 => (
             format!("recording/{room}/{number}.mp4"),
             found(room, number).into(),
@@ -170,10 +170,18 @@ fn log_line() -> LogWritten {
     }
 }
 
-fn pet(room: &str) -> PetSighted {
+/// An animal stays for an hour and comes again eight hours later.
+fn visitor(names: [&'static str; 8], number: usize) -> String {
+    names[number / 3_600 % names.len()].into()
+}
+
+fn pet(room: &str, number: usize) -> PetSighted {
     PetSighted {
         camera: room.into(),
-        pet_id: Some("minka".into()),
+        pet_id: Some(visitor(
+            ["minka", "rex", "bo", "luna", "momo", "tom", "kira", "pablo"],
+            number,
+        )),
         species: "cat".into(),
         confidence: 0.9,
         bbox: Some([0.1, 0.2, 0.3, 0.4]),
@@ -183,10 +191,15 @@ fn pet(room: &str) -> PetSighted {
     }
 }
 
-fn fox(room: &str) -> WildlifeSighted {
+fn fox(room: &str, number: usize) -> WildlifeSighted {
     WildlifeSighted {
         camera: room.into(),
-        species: "fox".into(),
+        species: visitor(
+            [
+                "fox", "badger", "hare", "deer", "marten", "boar", "otter", "crane",
+            ],
+            number,
+        ),
         threat: Threat::Nuisance,
         confidence: 0.8,
         bbox: None,

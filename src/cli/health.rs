@@ -6,7 +6,7 @@ use super::table::Format;
 use super::{Context, errors, folder, ips, performance};
 use crate::base::clock::{DAY_NS, HOUR_NS};
 use crate::health::errors as lines;
-use crate::health::formula::Trend;
+use crate::health::formula::{Trend, lasting};
 use crate::health::performance::{traffic, usage};
 use crate::health::score::{self, Errors, Facts, Health, Network, Performance, Security};
 use crate::health::{Scope, addresses, security};
@@ -68,7 +68,11 @@ pub(super) fn both(
         context,
     )?;
     let earlier = scope.before();
-    let before = facts(session, &earlier, earlier.until, context)?;
+    let mut before = facts(session, &earlier, earlier.until, context)?;
+    // Of an address only the last event is known: who has gone on since was a threat then too.
+    if let (Some(now), Some(before)) = (&now.security, &mut before.security) {
+        before.high_threats = now.high_threats;
+    }
     Ok((score::health(&now), score::health(&before)))
 }
 
@@ -176,7 +180,7 @@ fn facts(
                 .map(|one| one.totals[which.clone()].iter().sum::<i64>())
                 .sum()
         };
-        let anomalies: usize = traffic.iter().map(|one| one.anomalies.len()).sum();
+        let anomalies: usize = traffic.iter().map(|one| lasting(&one.anomalies)).sum();
         facts.network = Some(Network {
             packets: sum(2..4),
             errors: sum(4..6),

@@ -1,7 +1,7 @@
 //! The formulas of docs/health.md that are about one series: attempts, periods, spikes, outliers,
 //! counters and growth. Pure.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::base::clock::{DAY_NS, MINUTE_NS, SECOND_NS, UnixNanos};
 
@@ -26,6 +26,9 @@ pub const ANOMALY_SIGMAS: f64 = 3.0;
 /// Fewer values have no mean to speak of. With ten, no value can lie further than 3 σ from a mean
 /// that it is part of (the most is (n − 1) / √n).
 pub const ANOMALY_VALUES_MIN: usize = 12;
+
+/// Three anomalies within so long are no chance.
+const SPELL_NS: i64 = 300 * SECOND_NS;
 
 /// Severity of `attempts` failed logins of one address: min(100, 50 + 5 (n − 5)), and 20 more for a
 /// burst, 100 at most.
@@ -193,6 +196,29 @@ pub fn anomalies(values: &[(UnixNanos, f64)]) -> Vec<Anomaly> {
         })
         .filter(|anomaly| anomaly.sigmas.abs() >= ANOMALY_SIGMAS)
         .collect()
+}
+
+/// How often something was odd for a while: three anomalies and more of one kind within five minutes.
+/// Of thousands of samples a day dozens lie far from the mean by chance alone.
+pub fn lasting(anomalies: &[(&str, Anomaly)]) -> usize {
+    let mut times = BTreeMap::<&str, Vec<UnixNanos>>::new();
+    for (what, anomaly) in anomalies {
+        times.entry(what).or_default().push(anomaly.at);
+    }
+    times.into_values().map(spells).sum()
+}
+
+fn spells(mut times: Vec<UnixNanos>) -> usize {
+    times.sort_unstable();
+    let (mut spells, mut over_at) = (0, None);
+    for three in times.windows(3) {
+        let is_new = over_at.is_none_or(|over_at| three[0] > over_at);
+        if three[2].saturating_sub(three[0]) <= SPELL_NS {
+            spells += usize::from(is_new);
+            over_at = Some(three[2].saturating_add(SPELL_NS));
+        }
+    }
+    spells
 }
 
 /// Most that is believed to have been gained from one sample to the next, as the rollups believe it:

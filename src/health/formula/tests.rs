@@ -145,6 +145,27 @@ fn an_anomaly_lies_three_standard_deviations_away() {
 }
 
 #[test]
+fn what_is_odd_by_chance_does_not_last() {
+    let odd = |what, seconds: i64| {
+        let anomaly = Anomaly {
+            at: T + seconds * SECOND_NS,
+            value: 9.0,
+            mean: 1.0,
+            sigmas: 4.0,
+        };
+        (what, anomaly)
+    };
+    let seldom: Vec<_> = (0..50).map(|n| odd("listen", n * 200)).collect();
+    assert_eq!(lasting(&seldom), 0);
+    let mixed = [odd("listen", 0), odd("established", 10), odd("listen", 20)];
+    assert_eq!(lasting(&mixed), 0, "not three of one kind");
+    let long: Vec<_> = (0..50).map(|n| odd("listen", n * 10)).collect();
+    assert_eq!(lasting(&long), 1, "one spell, however long");
+    let twice = [0, 10, 20, 3_000, 3_010, 3_020].map(|at| odd("listen", at));
+    assert_eq!(lasting(&twice), 2);
+}
+
+#[test]
 fn counters_count_what_they_gained() {
     let total = |counters: &[Option<i64>]| {
         let mut known = None;
