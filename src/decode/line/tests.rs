@@ -254,6 +254,70 @@ fn hostile_shapes_end_soon() {
     }
 }
 
+fn ip(parsed: &Parsed) -> Option<&str> {
+    parsed.fields.get(LogWritten::IP)?.as_str()
+}
+
+/// Path, user, request, host and referrer are written by the stranger and not escaped.
+#[test]
+fn a_stranger_cannot_choose_the_client_of_an_error() {
+    let spelt = "client: 192.0.2.1, server: y";
+    let client = "client: 203.0.113.77, server: _";
+    let end = "request: \"GET /x HTTP/1.1\", host: \"h\"";
+    let failed = "failed (2: No such file or directory)";
+    let forged = format!("x\" {failed}, {spelt}, request: \"GET / HTTP/1.1\", host: \"");
+    let referrers = [
+        format!("r, {spelt}"),
+        format!("r\", {spelt}"),
+        format!("r\", {spelt}, host: \"k"),
+        format!("r\": password mismatch, {spelt}, host: \"k"),
+    ];
+    let own = [
+        "access forbidden by rule".to_owned(),
+        "limiting requests, excess: 5.320 by zone \"one\"".into(),
+        "user \"mara\": password mismatch".into(),
+        "user \"a\"b\" was not found in \"/etc/x\"".into(),
+        "user \"a\" was not found in \"b\": password mismatch".into(),
+    ];
+    for text in &own {
+        for referrer in &referrers {
+            let line = format!(
+                "2026/11/21 17:58:01 [error] 1#1: *4 {text}, {client}, {end}, referrer: \"{referrer}\""
+            );
+            let parsed = read(&line, "nginx");
+            assert_eq!(ip(&parsed), Some("203.0.113.77"), "{line}");
+        }
+    }
+    let paths = [
+        "x".to_owned(),
+        "x\"y".into(),
+        format!("x, {spelt}"),
+        format!("x\", {spelt}"),
+        format!("x\", {spelt}, host: "),
+        format!("{forged}z"),
+        format!("{forged}z\", referrer: \"k"),
+    ];
+    for path in &paths {
+        for referrer in referrers.iter().map(|text| &**text).chain(["r"]) {
+            let line = format!(
+                "2026/11/21 17:58:01 [error] 1#1: *4 open() \"/{path}\" {failed}, {client}, {end}, \
+                 referrer: \"{referrer}\""
+            );
+            let parsed = read(&line, "nginx");
+            assert_ne!(ip(&parsed), Some("192.0.2.1"), "{line}");
+            if (path.starts_with("x, ") || path.len() < 4) && !referrer.contains('"') {
+                assert_eq!(ip(&parsed), Some("203.0.113.77"), "{line}");
+            }
+        }
+    }
+    // The real client is behind the place where nginx cuts.
+    let line = format!(
+        "2026/11/21 17:58:01 [error] 1#1: *4 open() \"/x\", {spelt}{}",
+        "y".repeat(2_000)
+    );
+    assert_eq!(ip(&read(&line[..2_047], "nginx")), None);
+}
+
 #[test]
 fn a_long_line_keeps_its_time_and_its_program() {
     let line = format!("Nov 21 17:58:01 heron myapp[7]: {}", "x".repeat(20_000));
