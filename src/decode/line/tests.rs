@@ -235,6 +235,7 @@ fn hostile_shapes_end_soon() {
         ("1", ""),
         ("message repeated 5 times: [ ", ""),
         ("]", "<"),
+        (" (d0, q0, r0, m0", "Denied PUBLISH from x"),
     ] {
         let whole = line(piece, head);
         for source in [
@@ -316,6 +317,49 @@ fn a_stranger_cannot_choose_the_client_of_an_error() {
         "y".repeat(2_000)
     );
     assert_eq!(ip(&read(&line[..2_047], "nginx")), None);
+}
+
+/// The name stands before the host with some programs, behind it with others, or both.
+#[test]
+fn a_name_cannot_spell_the_host_of_pam() {
+    let line = |service: &str, fields: &str| {
+        format!(
+            "pam_unix({service}:auth): authentication failure; logname= uid=0 euid=0 tty=x{fields}"
+        )
+    };
+    let names = [
+        "x",
+        "x rhost=192.0.2.1",
+        "x rhost=192.0.2.1 ",
+        "x user=root",
+        "x  user=root rhost=192.0.2.1",
+        " rhost=192.0.2.1",
+        "x ruser=y rhost=192.0.2.1",
+    ];
+    for name in names {
+        for service in ["vsftpd", "proftpd", "dovecot", "sshd"] {
+            let mut forms = vec![format!(" ruser= rhost=203.0.113.77  user={name}")];
+            if service != "sshd" {
+                forms = vec![
+                    format!(" ruser={name} rhost=203.0.113.77"),
+                    format!(" ruser={name} rhost=203.0.113.77  user={name}"),
+                ];
+            }
+            for fields in forms {
+                let line = line(service, &fields);
+                let parsed = read(&line, service);
+                assert_eq!(ip(&parsed), Some("203.0.113.77"), "{line}");
+                let user = parsed.fields[LogWritten::USER].as_str().unwrap();
+                assert_eq!(user.trim_end(), name.trim_end(), "{line}");
+            }
+        }
+    }
+    let parsed = read(
+        &line("vsftpd", " ruser=x user=root rhost=203.0.113.77"),
+        "x",
+    );
+    assert_eq!(ip(&parsed), Some("203.0.113.77"));
+    assert_eq!(parsed.fields["ruser"], "x user=root");
 }
 
 #[test]
