@@ -4,8 +4,8 @@
 //! [`FORMATS`], and collects what the first fitting rule finds ([`pattern`]). A line that nothing is
 //! known about keeps its level and its time. Pure: the arrival and the zone come in.
 //!
-//! The line itself is not changed, and no field holds what the line does not. Secrets are gone
-//! before a line comes here, so that no field can hold one.
+//! The line itself is not changed, and no field holds what the line does not. It comes here with its
+//! secrets; no field holds one ([`found`]).
 
 mod address;
 mod auth;
@@ -147,9 +147,9 @@ pub fn event(bytes: &[u8], more: Extra, context: &Context<'_>) -> Result<NewEven
     Ok(super::event(draft, None, context.received_at))
 }
 
-/// Reads a line. It must have lost its secrets before.
+/// Reads a line as it was written, with its secrets; what is found has none.
 pub fn parse(line: &str, context: &Context<'_>) -> Parsed {
-    let mut found = Found::default();
+    let mut found = Found::nothing_in(line);
     let short = &line[..line.floor_char_boundary(MAX_READ_BYTES)];
     let writer = envelope::open(short, &mut found);
     if let Some(host) = writer.host.filter(|host| *host != context.host) {
@@ -173,11 +173,8 @@ pub(in crate::decode) fn parse_message(
     told: Option<Level>,
     context: &Context<'_>,
 ) -> Parsed {
-    let mut found = Found {
-        told,
-        message,
-        ..Found::default()
-    };
+    let mut found = Found::nothing_in(message);
+    found.told = told;
     if message.len() <= MAX_READ_BYTES {
         read_message(program, context.source, &mut found);
     }
@@ -189,6 +186,7 @@ pub(in crate::decode) fn about_unit(parsed: &mut Parsed, unit: &str) {
     let tells = parsed.fields.contains_key(LogWritten::ACTION);
     if let Some(service) = systemd::service_of(unit).filter(|_| tells) {
         let name = LogWritten::SERVICE.to_owned();
+        let service = super::redacted(service);
         parsed.fields.insert(name, service.into());
     }
 }
