@@ -368,6 +368,35 @@ fn a_name_cannot_spell_the_host_of_pam() {
     assert_eq!(parsed.fields["ruser"], "x user=root");
 }
 
+/// Both names of a change are the stranger's, and one stands behind the address.
+#[test]
+fn a_change_of_name_cannot_spell_an_address() {
+    let reason = "Change of username or service not allowed";
+    let forged = "x 192.0.2.1 port 22";
+    for (old, new, told) in [
+        ("a", "b", true),
+        ("a", &*format!("b {forged}: x"), true),
+        (&format!("a {forged}"), "b", true),
+        (&format!("a {forged}: {reason}: (x"), "b", false),
+        ("a", &format!("b {forged}: {reason}: (x"), false),
+    ] {
+        for kind in ["invalid", "authenticating"] {
+            let line = format!(
+                "Disconnecting {kind} user {old} 203.0.113.77 port 51000: {reason}: \
+                 ({old},ssh-connection) -> ({new},ssh-connection) [preauth]"
+            );
+            let parsed = read(&line, "sshd");
+            assert_eq!(ip(&parsed), told.then_some("203.0.113.77"), "{line}");
+            assert_eq!(parsed.fields[LogWritten::ACTION], action::DISCONNECTED);
+            if told {
+                assert_eq!(parsed.fields[LogWritten::USER], old, "{line}");
+                let told = parsed.fields["reason"].as_str().unwrap();
+                assert!(told.starts_with(reason), "{told}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_long_line_keeps_its_time_and_its_program() {
     let line = format!("Nov 21 17:58:01 heron myapp[7]: {}", "x".repeat(20_000));
