@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::address;
 use super::stamp::Stamp;
+use super::{MAX_READ_BYTES, address};
 use crate::decode::redact;
 use crate::event::Extra;
 use crate::event::system::{Level, LogWritten};
@@ -50,7 +50,7 @@ impl<'t> Found<'t> {
         }
     }
 
-    /// A field; an empty one is none.
+    /// A field, cut at [`MAX_READ_BYTES`]; an empty one is none.
     pub(super) fn text(&mut self, name: &str, text: &'t str) {
         if !text.is_empty() {
             self.put(name, Value::String(self.without_secrets(text)));
@@ -69,7 +69,9 @@ impl<'t> Found<'t> {
 
     fn without_secrets(&self, text: &str) -> String {
         let clean = redact::without(text, &self.secrets_in(text));
-        redact::text(&clean).0.into_owned()
+        let mut clean = redact::text(&clean).0.into_owned();
+        clean.truncate(clean.floor_char_boundary(MAX_READ_BYTES));
+        clean
     }
 
     /// The secrets of the line that stand in a part of it, wholly or not.

@@ -2,7 +2,7 @@
 
 use super::found::Found;
 use super::pattern::{Rule, first, rule};
-use super::{address, level, stamp};
+use super::{MAX_READ_BYTES, address, level, stamp};
 use crate::event::action;
 use crate::event::system::Level::{self, Info, Warning};
 use crate::event::system::LogWritten;
@@ -74,7 +74,7 @@ pub(super) fn is_error(message: &str) -> bool {
 
 pub(super) fn read<'t>(message: &'t str, found: &mut Found<'t>) -> bool {
     if is_error(message) {
-        return error(message, found);
+        return message.len() <= MAX_READ_BYTES && error(message, found);
     }
     access(message, found).is_some()
 }

@@ -404,3 +404,32 @@ fn a_long_line_keeps_its_time_and_its_program() {
     assert!(parsed.at.is_some());
     assert_eq!(json!(parsed.fields), json!({"pid": 7, "service": "myapp"}));
 }
+
+/// A stranger who asks for a long address is seen.
+#[test]
+fn a_long_line_of_the_access_log_is_read() {
+    let line = |length: usize, before: &str| {
+        let path = format!("/é{}?token=hush", "x".repeat(length));
+        format!(
+            "{before}203.0.113.77 - mara [21/Nov/2026:17:58:01 +0100] \"GET {path} HTTP/1.1\" 403 5 \
+             \"-\" \"scan\""
+        )
+    };
+    for (before, source) in [
+        ("", "nginx/access"),
+        ("", "access"),
+        ("", "x"),
+        ("Nov 21 17:58:01 heron nginx: ", "syslog"),
+    ] {
+        for length in [MAX_READ_BYTES, 60_000] {
+            let parsed = read(&line(length, before), source);
+            assert_eq!(ip(&parsed), Some("203.0.113.77"), "{source} {length}");
+            assert!(parsed.at.is_some());
+            assert_eq!(parsed.fields[LogWritten::ACTION], action::UNAUTHORIZED);
+            assert_eq!(parsed.fields["user_agent"], "scan");
+            let path = parsed.fields["path"].as_str().unwrap();
+            assert_eq!(path.len(), MAX_READ_BYTES);
+        }
+    }
+    assert_eq!(ip(&read(&line(MAX_ACCESS_BYTES, ""), "access")), None);
+}
