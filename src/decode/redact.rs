@@ -130,11 +130,16 @@ fn is_signed_parameter(name: &[u8]) -> bool {
 /// and PostgreSQL refuses it.
 pub(super) fn text(text: &str) -> (Cow<'_, str>, bool) {
     let spans = secret_spans(text.as_bytes());
+    (without(text, &spans), !spans.is_empty())
+}
+
+/// A text without what stands at these places, which are in order and apart.
+pub(super) fn without<'t>(text: &'t str, spans: &[Range<usize>]) -> Cow<'t, str> {
     let mut clean = Cow::Borrowed(text);
     if !spans.is_empty() {
         let mut masked = String::with_capacity(text.len());
         let mut from = 0;
-        for span in &spans {
+        for span in spans {
             masked.push_str(&text[from..span.start]);
             masked.push_str(MASK);
             from = span.end;
@@ -145,7 +150,7 @@ pub(super) fn text(text: &str) -> (Cow<'_, str>, bool) {
     if clean.contains('\0') {
         clean = Cow::Owned(clean.replace('\0', "␀"));
     }
-    (clean, !spans.is_empty())
+    clean
 }
 
 /// Raw bytes without their secrets, each byte of them an asterisk.
@@ -168,7 +173,7 @@ pub(super) fn whole(payload: &[u8]) -> Vec<u8> {
 
 /// The places of secrets, in order and apart. They begin after and end before an ASCII byte, hence
 /// on character boundaries.
-fn secret_spans(bytes: &[u8]) -> Vec<Range<usize>> {
+pub(super) fn secret_spans(bytes: &[u8]) -> Vec<Range<usize>> {
     let mut spans = Vec::new();
     let mut at = 0;
     while at < bytes.len() {

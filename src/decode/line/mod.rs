@@ -4,8 +4,8 @@
 //! [`FORMATS`], and collects what the first fitting rule finds ([`pattern`]). A line that nothing is
 //! known about keeps its level and its time. Pure: the arrival and the zone come in.
 //!
-//! The line itself is not changed, and no field holds what the line does not. Secrets are gone
-//! before a line comes here, so that no field can hold one.
+//! The line itself is not changed, and no field holds what the line does not. It comes here with its
+//! secrets; no field holds one ([`found`]).
 
 mod address;
 mod auth;
@@ -60,8 +60,11 @@ pub struct Parsed {
     pub fields: Extra,
 }
 
-/// Lines and messages beyond this are not looked into: what is worth a rule is short.
+/// Lines and messages beyond this are not looked into: what is worth a rule is short. No field is
+/// longer.
 const MAX_READ_BYTES: usize = 8 * 1_024;
+/// The same for the access log, whose requests strangers write, and which is read in one pass.
+const MAX_ACCESS_BYTES: usize = 64 * 1_024;
 
 /// Reads the message of one program; whether it has found anything.
 type Reader = for<'t> fn(&'t str, &mut Found<'t>) -> bool;
@@ -74,6 +77,8 @@ struct Format {
     programs: &'static [&'static str],
     /// Whether a message that names no program is one of its own: it begins as no other does.
     is_own: fn(&str) -> bool,
+    /// Longer messages are not looked into.
+    longest: usize,
     read: Reader,
 }
 
@@ -82,6 +87,7 @@ const fn format(name: &'static str, programs: &'static [&'static str], read: Rea
         name,
         programs,
         is_own: |_| false,
+        longest: MAX_READ_BYTES,
         read,
     }
 }
@@ -89,6 +95,11 @@ const fn format(name: &'static str, programs: &'static [&'static str], read: Rea
 impl Format {
     const fn known_by(mut self, is_own: fn(&str) -> bool) -> Self {
         self.is_own = is_own;
+        self
+    }
+
+    const fn up_to(mut self, longest: usize) -> Self {
+        self.longest = longest;
         self
     }
 }
@@ -102,13 +113,16 @@ const FORMATS: &[Format] = &[
     ),
     format("kernel", &["kernel", "kern", "dmesg"], kernel::read),
     format("systemd", &["systemd"], systemd::read),
-    format("nginx", &["nginx"], nginx::read).known_by(nginx::is_error),
+    format("nginx", &["nginx"], nginx::read)
+        .known_by(nginx::is_error)
+        .up_to(MAX_ACCESS_BYTES),
     format(
         "",
         &["access", "apache2", "apache", "httpd", "lighttpd"],
         nginx::read,
     )
-    .known_by(nginx::is_access),
+    .known_by(nginx::is_access)
+    .up_to(MAX_ACCESS_BYTES),
     format("fail2ban", FAIL2BAN, fail2ban::read).known_by(fail2ban::is_own),
     format("dropbear", &["dropbear"], dropbear::read),
     format("mosquitto", &["mosquitto"], mosquitto::read).known_by(mosquitto::is_own),
@@ -147,9 +161,9 @@ pub fn event(bytes: &[u8], more: Extra, context: &Context<'_>) -> Result<NewEven
     Ok(super::event(draft, None, context.received_at))
 }
 
-/// Reads a line. It must have lost its secrets before.
+/// Reads a line as it was written, with its secrets; what is found has none.
 pub fn parse(line: &str, context: &Context<'_>) -> Parsed {
-    let mut found = Found::default();
+    let mut found = Found::nothing_in(line);
     let short = &line[..line.floor_char_boundary(MAX_READ_BYTES)];
     let writer = envelope::open(short, &mut found);
     if let Some(host) = writer.host.filter(|host| *host != context.host) {
@@ -158,11 +172,8 @@ pub fn parse(line: &str, context: &Context<'_>) -> Parsed {
     if let Some(pid) = writer.pid {
         found.number("pid", pid);
     }
-    if short.len() == line.len() {
-        read_message(writer.program, context.source, &mut found);
-    } else if let Some(program) = writer.program {
-        found.service(program);
-    }
+    found.message = &line[short.len() - found.message.len()..];
+    read_message(writer.program, context.source, &mut found);
     finish(found, context)
 }
 
@@ -173,14 +184,9 @@ pub(in crate::decode) fn parse_message(
     told: Option<Level>,
     context: &Context<'_>,
 ) -> Parsed {
-    let mut found = Found {
-        told,
-        message,
-        ..Found::default()
-    };
-    if message.len() <= MAX_READ_BYTES {
-        read_message(program, context.source, &mut found);
-    }
+    let mut found = Found::nothing_in(message);
+    found.told = told;
+    read_message(program, context.source, &mut found);
     finish(found, context)
 }
 
@@ -189,6 +195,7 @@ pub(in crate::decode) fn about_unit(parsed: &mut Parsed, unit: &str) {
     let tells = parsed.fields.contains_key(LogWritten::ACTION);
     if let Some(service) = systemd::service_of(unit).filter(|_| tells) {
         let name = LogWritten::SERVICE.to_owned();
+        let service = super::redacted(service);
         parsed.fields.insert(name, service.into());
     }
 }
@@ -218,8 +225,10 @@ fn read_message<'t>(program: Option<&'t str>, source: &str, found: &mut Found<'t
         found.service(service);
     }
     if pam::is_own(message) {
-        pam::read(message, found);
-    } else if let Some(format) = format {
+        if message.len() <= MAX_READ_BYTES {
+            pam::read(message, found);
+        }
+    } else if let Some(format) = format.filter(|format| message.len() <= format.longest) {
         (format.read)(message, found);
     }
 }

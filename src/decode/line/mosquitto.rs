@@ -27,7 +27,7 @@ const RULES: &[Rule] = &[
     rule("Client {client:text} disconnected: not authorised.")
         .action(action::FAILED_LOGIN)
         .level(Warning),
-    rule("Denied PUBLISH from {client:text} (d{}, q{}, r{}, m{}, '{topic:first}',{}")
+    rule("Denied PUBLISH from {client:text} (d{:number}, q{:number}, r{:number}, m{:number}, '{topic:first}',{}")
         .action(action::UNAUTHORIZED)
         .level(Warning),
     rule("Denied {} from {client:text} ({}").action(action::UNAUTHORIZED).level(Warning),

@@ -2,7 +2,7 @@
 
 use super::found::Found;
 use super::pattern::{Rule, first, rule};
-use super::{address, level, stamp};
+use super::{MAX_READ_BYTES, address, level, stamp};
 use crate::event::action;
 use crate::event::system::Level::{self, Info, Warning};
 use crate::event::system::LogWritten;
@@ -44,6 +44,16 @@ const ADDED: &[(&str, &str)] = &[
     ("host", "http_host"),
 ];
 
+/// How that begins.
+const CLIENT: &str = ", client: ";
+/// What it holds in quotation marks.
+const QUOTED: &[&str] = &["request", "subrequest", "upstream", "host", "referrer"];
+/// Messages with quotation marks around nothing but nginx's own words.
+const OWN_MARKS: &[&str] = &["limiting ", "delaying "];
+/// nginx cuts its lines at 2,048 bytes, with the client that it adds. Shorter ones are whole, with
+/// room for the time and the process.
+const MAX_WHOLE_BYTES: usize = 1_950;
+
 /// Whether a line begins as one of the access log does: `192.0.2.1 - `.
 pub(super) fn is_access(line: &str) -> bool {
     line.split_once(' ').is_some_and(|(client, rest)| {
@@ -64,7 +74,7 @@ pub(super) fn is_error(message: &str) -> bool {
 
 pub(super) fn read<'t>(message: &'t str, found: &mut Found<'t>) -> bool {
     if is_error(message) {
-        return error(message, found);
+        return message.len() <= MAX_READ_BYTES && error(message, found);
     }
     access(message, found).is_some()
 }
@@ -177,8 +187,7 @@ fn error<'t>(message: &'t str, found: &mut Found<'t>) -> bool {
         }
         None => rest,
     };
-    // The last one, for a path in the message may spell another.
-    let (text, added) = match rest.rfind(", client: ") {
+    let (text, added) = match client_at(rest) {
         Some(at) => (&rest[..at], &rest[at + 2..]),
         None => (rest, ""),
     };
@@ -196,6 +205,74 @@ fn error<'t>(message: &'t str, found: &mut Found<'t>) -> bool {
                 name => told(name, value, found),
             }
         }
+    }
+    true
+}
+
+/// Where nginx begins to add what it knows: `, client: 203.0.113.77, server: `. Nothing is escaped:
+/// a path before it, the request, the host and the referrer behind it may spell the same. None if
+/// it cannot be told which is nginx's.
+fn client_at(text: &str) -> Option<usize> {
+    let mut places = text
+        .match_indices(CLIENT)
+        .map(|(at, _)| at)
+        .filter(|at| server_behind(&text[*at..]).is_some());
+    if let Some(behind) = behind_user(text) {
+        return places.find(|at| *at >= behind);
+    }
+    // Behind one mark only, a path has begun and not ended.
+    let at = places.find(|at| marks(&text[..*at]) != 1)?;
+    let own_words = OWN_MARKS.iter().any(|words| text.starts_with(words));
+    if own_words || marks(&text[..at]) == 0 {
+        return Some(at);
+    }
+    let whole = text.len() < MAX_WHOLE_BYTES;
+    let alone = places.next().is_none();
+    (whole && (alone || is_all_added(&text[at..]))).then_some(at)
+}
+
+/// Behind the words of a message about a user: a name in basic authentication holds no colon, and
+/// so cannot spell what stands behind them.
+fn behind_user(text: &str) -> Option<usize> {
+    let name = text.strip_prefix("user \"")?;
+    ["\" was not found in \"", "\": password mismatch"]
+        .iter()
+        .filter_map(|words| Some(name.find(words)? + words.len()))
+        .min()
+        .map(|behind| behind + text.len() - name.len())
+}
+
+fn marks(text: &str) -> usize {
+    text.bytes().filter(|byte| *byte == b'"').count()
+}
+
+/// What stands behind `, client: …, server: `.
+fn server_behind(added: &str) -> Option<&str> {
+    let (client, behind) = added.strip_prefix(CLIENT)?.split_once(", server: ")?;
+    let word = !client.contains([',', '"', ' ']);
+    word.then_some(behind)
+}
+
+/// Whether nothing follows but what nginx adds. A path that spells a client has the rest of its
+/// message behind it.
+fn is_all_added(added: &str) -> bool {
+    let Some(behind) = server_behind(added) else {
+        return false;
+    };
+    let server = behind.split(", ").next().unwrap_or_default();
+    let mut rest = &behind[server.len()..];
+    if server.contains('"') {
+        return false;
+    }
+    while !rest.is_empty() {
+        let value = QUOTED.iter().find_map(|key| {
+            let value = rest.strip_prefix(", ")?.strip_prefix(key)?;
+            value.strip_prefix(": \"")?.split_once('"')
+        });
+        let Some((_, behind)) = value else {
+            return false;
+        };
+        rest = behind;
     }
     true
 }

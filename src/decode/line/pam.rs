@@ -62,7 +62,11 @@ pub(super) fn is_own(message: &str) -> bool {
 pub(super) fn read<'t>(message: &'t str, found: &mut Found<'t>) -> bool {
     if message.starts_with("PAM ") {
         let known = first(REPEATED, message, found);
-        failure_fields(message, found);
+        let service = found
+            .get(LogWritten::SERVICE)
+            .unwrap_or_default()
+            .to_owned();
+        failure_fields(message, &service, found);
         return known;
     }
     // pam_unix(sshd:auth): …
@@ -87,7 +91,7 @@ pub(super) fn read<'t>(message: &'t str, found: &mut Found<'t>) -> bool {
                 action::FAILED_LOGIN
             });
             found.level = Some(Warning);
-            failure_fields(text, found);
+            failure_fields(text, service, found);
             true
         }
         _ => first(ACCOUNTS, text, found),
@@ -104,33 +108,63 @@ fn session<'t>(service: &str, text: &'t str, found: &mut Found<'t>) -> bool {
     known
 }
 
-/// `logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.7  user=root`: the user stands last, so that
-/// whatever the name is, it is read to the end.
-fn failure_fields<'t>(text: &'t str, found: &mut Found<'t>) {
-    let Some((_, fields)) = text.split_once("; ") else {
+/// `logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.7  user=root`
+struct Failure<'t> {
+    asker: &'t str,
+    host: &'t str,
+    user: &'t str,
+}
+
+/// The asker and the user are what the stranger typed, the host between them is not. Of the hosts
+/// that can be meant it is the last one, for programs that tell the asker by the stranger's name
+/// (vsftpd, proftpd, dovecot), but for one whose user is its asker; the first one for programs that
+/// tell no asker, or one who is logged in, and name the user of any module behind the host.
+fn failure<'t>(fields: &'t str, service: &str) -> Option<Failure<'t>> {
+    let asker = fields.find(RUSER).map(|at| at + RUSER.len());
+    let from = asker.unwrap_or_default();
+    let mut failures = fields[from..].match_indices(RHOST).filter_map(|(at, _)| {
+        let host = &fields[from + at + RHOST.len()..];
+        let (host, rest) = host.split_at(host.find(' ').unwrap_or(host.len()));
+        let user = rest.trim_start_matches(' ').strip_prefix("user=");
+        (user.is_some() || rest.trim_end().is_empty()).then(|| Failure {
+            asker: asker.map_or("", |asker| &fields[asker..from + at]),
+            host,
+            user: user.unwrap_or_default(),
+        })
+    });
+    if TELL_THEMSELVES.contains(&service) || service == "dropbear" {
+        return failures.next();
+    }
+    let mut last = None;
+    for failure in failures {
+        // The end of the line was trimmed.
+        let asker = failure.asker.trim_end();
+        if !asker.is_empty() && failure.user.trim_end() == asker {
+            return Some(failure);
+        }
+        last = Some(failure);
+    }
+    last
+}
+
+const RUSER: &str = " ruser=";
+const RHOST: &str = " rhost=";
+
+fn failure_fields<'t>(text: &'t str, service: &str, found: &mut Found<'t>) {
+    let Some(failure) = text
+        .split_once("; ")
+        .and_then(|(_, fields)| failure(fields, service))
+    else {
         return;
     };
-    let (pairs, user) = match fields.split_once(" user=") {
-        Some((pairs, user)) => (pairs, user),
-        None => (fields, ""),
-    };
-    let value = |wanted: &str| {
-        let mut pairs = pairs.split(' ').filter_map(|pair| pair.split_once('='));
-        pairs
-            .find(|(name, _)| *name == wanted)
-            .map(|(_, value)| value)
-    };
-    let (host, asker) = (value("rhost"), value("ruser"));
-    if let Some(host) = host.filter(|host| super::address::is_host(host)) {
-        found.address(host);
+    if super::address::is_host(failure.host) {
+        found.address(failure.host);
     }
-    found.text("ruser", asker.unwrap_or_default());
-    found.text(
-        LogWritten::USER,
-        if user.is_empty() {
-            asker.unwrap_or_default()
-        } else {
-            user
-        },
-    );
+    found.text("ruser", failure.asker);
+    let user = if failure.user.is_empty() {
+        failure.asker
+    } else {
+        failure.user
+    };
+    found.text(LogWritten::USER, user);
 }

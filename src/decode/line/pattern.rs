@@ -10,7 +10,7 @@
 //! | `{ip}` | an address, or the name of a host, which becomes `remote_host` |
 //! | `{port}`, `{pid}`, `{count}`, `{status}` and `{…:number}` | digits |
 //! | `{name}` | one word without blanks |
-//! | `{}` | the same as `:first`, and is not kept |
+//! | `{}` | the same as `:first`, and is not kept; `{:number}` neither |
 //!
 //! Patterns are taken apart when the program is compiled; one that is wrong does not compile.
 
@@ -27,6 +27,9 @@ const MAX_WORD_BYTES: usize = 512;
 /// How many places a text is tried to end at. Behind a name that holds ` from ` often enough to use
 /// them up stands what the program wrote, which is tried first.
 const MAX_TRIES: usize = 32;
+/// How many places are tried for one rule in all. A message that uses them up does not have its
+/// pattern.
+const MAX_TRIES_OF_RULE: usize = 4_096;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -129,11 +132,12 @@ const fn slot_of(slot: &'static str) -> Part {
     Part::Slot(kind, name)
 }
 
-/// What the slots of a pattern took.
+/// What the slots of a pattern took, and how many places were tried for that.
 #[derive(Clone, Copy, Default)]
 struct Taken<'t> {
     slots: [(&'static str, Option<Kind>, &'t str); MAX_SLOTS],
     count: usize,
+    tries: usize,
 }
 
 impl<'t> Taken<'t> {
@@ -164,11 +168,18 @@ fn fits<'t>(parts: &[Part], text: &'t str, taken: &mut Taken<'t>) -> bool {
                 return kind.allows(&text[..digits]) && fits(rest, &text[digits..], taken);
             };
             let before = taken.count;
-            kind.places(text, next).any(|end| {
+            for end in kind.places(text, next) {
+                if taken.tries == MAX_TRIES_OF_RULE {
+                    return false;
+                }
+                taken.tries += 1;
                 taken.count = before;
                 taken.push(name, *kind, &text[..end]);
-                kind.allows(&text[..end]) && fits(rest, &text[end..], taken)
-            })
+                if kind.allows(&text[..end]) && fits(rest, &text[end..], taken) {
+                    return true;
+                }
+            }
+            false
         }
     }
 }
@@ -327,6 +338,24 @@ mod tests {
             let [method, ip, port] = rest;
             is(pattern, &message, &[method, ("user", user), ip, port]);
         }
+    }
+
+    #[test]
+    fn a_rule_tries_so_many_places_and_no_more() {
+        let tries = |pattern: &'static str, message: &str| {
+            let mut taken = Taken::default();
+            let fits = fits(Pattern::new(pattern).parts(), message, &mut taken);
+            (fits, taken.tries)
+        };
+        let texts = "from {client:text} (d{}, q{}, r{}, m{}, '{topic:first}',";
+        let digits =
+            "from {client:text} (d{:number}, q{:number}, r{:number}, m{:number}, '{topic:first}',";
+        let hostile = format!("from {}", " (d0, q0, r0, m0".repeat(512));
+        assert_eq!(tries(texts, &hostile), (false, MAX_TRIES_OF_RULE));
+        // One place for each of three numbers behind each `(d` that is tried.
+        assert!(tries(digits, &hostile).1 <= 5 * MAX_TRIES);
+        let usual = "from porch (d0, q1, r0, m7, 'vigilar/x',";
+        assert_eq!(tries(digits, usual), (true, 6));
     }
 
     #[test]

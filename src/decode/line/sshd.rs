@@ -110,6 +110,29 @@ const RULES: &[Rule] = &[
         .level(Warning),
 ];
 
+/// What stands before [`USER_CHANGED`].
+const CHANGES: &[Rule] = &[
+    rule("Disconnecting invalid user {user} {ip} port {port}")
+        .action(action::DISCONNECTED)
+        .level(Warning)
+        .flag(INVALID_USER),
+    rule("Disconnecting authenticating user {user} {ip} port {port}")
+        .action(action::DISCONNECTED)
+        .level(Warning),
+];
+/// The same where a name spells it too: whose the address before it is cannot be told.
+const UNTOLD_CHANGES: &[Rule] = &[
+    rule("Disconnecting invalid user {}")
+        .action(action::DISCONNECTED)
+        .level(Warning)
+        .flag(INVALID_USER),
+    rule("Disconnecting authenticating user {}")
+        .action(action::DISCONNECTED)
+        .level(Warning),
+];
+/// The only reason with names in it: `(mara,ssh-connection) -> (joris,ssh-connection)`.
+const USER_CHANGED: &str = ": Change of username or service not allowed: ";
+
 const INVALID_USER: &str = "invalid_user";
 /// How sshd ends what it writes before somebody is logged in.
 const BEFORE_LOGIN: &str = " [preauth]";
@@ -119,5 +142,20 @@ pub(super) fn read<'t>(message: &'t str, found: &mut Found<'t>) -> bool {
     if bare.is_some() {
         found.flag("preauth");
     }
-    first(RULES, bare.unwrap_or(message), found)
+    let message = bare.unwrap_or(message);
+    if message.starts_with("Disconnecting ")
+        && let Some(at) = message.find(USER_CHANGED)
+    {
+        return change(message, at, found);
+    }
+    first(RULES, message, found)
+}
+
+fn change<'t>(message: &'t str, at: usize, found: &mut Found<'t>) -> bool {
+    let (head, reason) = message.split_at(at);
+    if message.rfind(USER_CHANGED) != Some(at) {
+        return first(UNTOLD_CHANGES, head, found);
+    }
+    found.text("reason", &reason[": ".len()..]);
+    first(CHANGES, head, found)
 }

@@ -151,7 +151,9 @@ proptest! {
             prop_assert_eq!(&parsed.fields["port"], 51_000);
             // Before `invalid user` a name may seem to begin, or end: sshd does not mark it.
             if !user.is_empty() && !user.contains("invalid user") {
-                prop_assert_eq!(&parsed.fields[LogWritten::USER], &*user, "{}", line);
+                let told = parsed.fields[LogWritten::USER].as_str().unwrap();
+                let masked = told.contains(crate::decode::MASK);
+                prop_assert!(masked || told == user, "{}: {}", told, line);
             }
         }
     }
@@ -182,7 +184,11 @@ proptest! {
                 LogWritten::SERVICE => FORMATS.iter().any(|format| format.name == text),
                 _ => false,
             };
-            prop_assert!(known || line.contains(text), "{}: {} in {:?}", name, text, line);
+            let changed = text.contains(crate::decode::MASK) || text.contains('␀');
+            prop_assert!(
+                known || changed || line.contains(text),
+                "{}: {} in {:?}", name, text, line
+            );
             prop_assert!(!text.is_empty());
         }
     }
@@ -235,6 +241,7 @@ fn hostile_shapes_end_soon() {
         ("1", ""),
         ("message repeated 5 times: [ ", ""),
         ("]", "<"),
+        (" (d0, q0, r0, m0", "Denied PUBLISH from x"),
     ] {
         let whole = line(piece, head);
         for source in [
@@ -254,10 +261,175 @@ fn hostile_shapes_end_soon() {
     }
 }
 
+fn ip(parsed: &Parsed) -> Option<&str> {
+    parsed.fields.get(LogWritten::IP)?.as_str()
+}
+
+/// Path, user, request, host and referrer are written by the stranger and not escaped.
+#[test]
+fn a_stranger_cannot_choose_the_client_of_an_error() {
+    let spelt = "client: 192.0.2.1, server: y";
+    let client = "client: 203.0.113.77, server: _";
+    let end = "request: \"GET /x HTTP/1.1\", host: \"h\"";
+    let failed = "failed (2: No such file or directory)";
+    let forged = format!("x\" {failed}, {spelt}, request: \"GET / HTTP/1.1\", host: \"");
+    let referrers = [
+        format!("r, {spelt}"),
+        format!("r\", {spelt}"),
+        format!("r\", {spelt}, host: \"k"),
+        format!("r\": password mismatch, {spelt}, host: \"k"),
+    ];
+    let own = [
+        "access forbidden by rule".to_owned(),
+        "limiting requests, excess: 5.320 by zone \"one\"".into(),
+        "user \"mara\": password mismatch".into(),
+        "user \"a\"b\" was not found in \"/etc/x\"".into(),
+        "user \"a\" was not found in \"b\": password mismatch".into(),
+    ];
+    for text in &own {
+        for referrer in &referrers {
+            let line = format!(
+                "2026/11/21 17:58:01 [error] 1#1: *4 {text}, {client}, {end}, referrer: \"{referrer}\""
+            );
+            let parsed = read(&line, "nginx");
+            assert_eq!(ip(&parsed), Some("203.0.113.77"), "{line}");
+        }
+    }
+    let paths = [
+        "x".to_owned(),
+        "x\"y".into(),
+        format!("x, {spelt}"),
+        format!("x\", {spelt}"),
+        format!("x\", {spelt}, host: "),
+        format!("{forged}z"),
+        format!("{forged}z\", referrer: \"k"),
+    ];
+    for path in &paths {
+        for referrer in referrers.iter().map(|text| &**text).chain(["r"]) {
+            let line = format!(
+                "2026/11/21 17:58:01 [error] 1#1: *4 open() \"/{path}\" {failed}, {client}, {end}, \
+                 referrer: \"{referrer}\""
+            );
+            let parsed = read(&line, "nginx");
+            assert_ne!(ip(&parsed), Some("192.0.2.1"), "{line}");
+            if (path.starts_with("x, ") || path.len() < 4) && !referrer.contains('"') {
+                assert_eq!(ip(&parsed), Some("203.0.113.77"), "{line}");
+            }
+        }
+    }
+    // The real client is behind the place where nginx cuts.
+    let line = format!(
+        "2026/11/21 17:58:01 [error] 1#1: *4 open() \"/x\", {spelt}{}",
+        "y".repeat(2_000)
+    );
+    assert_eq!(ip(&read(&line[..2_047], "nginx")), None);
+}
+
+/// The name stands before the host with some programs, behind it with others, or both.
+#[test]
+fn a_name_cannot_spell_the_host_of_pam() {
+    let line = |service: &str, fields: &str| {
+        format!(
+            "pam_unix({service}:auth): authentication failure; logname= uid=0 euid=0 tty=x{fields}"
+        )
+    };
+    let names = [
+        "x",
+        "x rhost=192.0.2.1",
+        "x rhost=192.0.2.1 ",
+        "x user=root",
+        "x  user=root rhost=192.0.2.1",
+        " rhost=192.0.2.1",
+        "x ruser=y rhost=192.0.2.1",
+    ];
+    for name in names {
+        for service in ["vsftpd", "proftpd", "dovecot", "sshd"] {
+            let mut forms = vec![format!(" ruser= rhost=203.0.113.77  user={name}")];
+            if service != "sshd" {
+                forms = vec![
+                    format!(" ruser={name} rhost=203.0.113.77"),
+                    format!(" ruser={name} rhost=203.0.113.77  user={name}"),
+                ];
+            }
+            for fields in forms {
+                let line = line(service, &fields);
+                let parsed = read(&line, service);
+                assert_eq!(ip(&parsed), Some("203.0.113.77"), "{line}");
+                let user = parsed.fields[LogWritten::USER].as_str().unwrap();
+                assert_eq!(user.trim_end(), name.trim_end(), "{line}");
+            }
+        }
+    }
+    let parsed = read(
+        &line("vsftpd", " ruser=x user=root rhost=203.0.113.77"),
+        "x",
+    );
+    assert_eq!(ip(&parsed), Some("203.0.113.77"));
+    assert_eq!(parsed.fields["ruser"], "x user=root");
+}
+
+/// Both names of a change are the stranger's, and one stands behind the address.
+#[test]
+fn a_change_of_name_cannot_spell_an_address() {
+    let reason = "Change of username or service not allowed";
+    let forged = "x 192.0.2.1 port 22";
+    for (old, new, told) in [
+        ("a", "b", true),
+        ("a", &*format!("b {forged}: x"), true),
+        (&format!("a {forged}"), "b", true),
+        (&format!("a {forged}: {reason}: (x"), "b", false),
+        ("a", &format!("b {forged}: {reason}: (x"), false),
+    ] {
+        for kind in ["invalid", "authenticating"] {
+            let line = format!(
+                "Disconnecting {kind} user {old} 203.0.113.77 port 51000: {reason}: \
+                 ({old},ssh-connection) -> ({new},ssh-connection) [preauth]"
+            );
+            let parsed = read(&line, "sshd");
+            assert_eq!(ip(&parsed), told.then_some("203.0.113.77"), "{line}");
+            assert_eq!(parsed.fields[LogWritten::ACTION], action::DISCONNECTED);
+            if told {
+                assert_eq!(parsed.fields[LogWritten::USER], old, "{line}");
+                let told = parsed.fields["reason"].as_str().unwrap();
+                assert!(told.starts_with(reason), "{told}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_long_line_keeps_its_time_and_its_program() {
     let line = format!("Nov 21 17:58:01 heron myapp[7]: {}", "x".repeat(20_000));
     let parsed = read(&line, "syslog");
     assert!(parsed.at.is_some());
     assert_eq!(json!(parsed.fields), json!({"pid": 7, "service": "myapp"}));
+}
+
+/// A stranger who asks for a long address is seen.
+#[test]
+fn a_long_line_of_the_access_log_is_read() {
+    let line = |length: usize, before: &str| {
+        let path = format!("/é{}?token=hush", "x".repeat(length));
+        format!(
+            "{before}203.0.113.77 - mara [21/Nov/2026:17:58:01 +0100] \"GET {path} HTTP/1.1\" 403 5 \
+             \"-\" \"scan\""
+        )
+    };
+    for (before, source) in [
+        ("", "nginx/access"),
+        ("", "access"),
+        ("", "x"),
+        ("Nov 21 17:58:01 heron nginx: ", "syslog"),
+    ] {
+        for length in [MAX_READ_BYTES, 60_000] {
+            let parsed = read(&line(length, before), source);
+            assert_eq!(ip(&parsed), Some("203.0.113.77"), "{source} {length}");
+            assert!(parsed.at.is_some());
+            assert_eq!(parsed.fields[LogWritten::ACTION], action::UNAUTHORIZED);
+            assert_eq!(parsed.fields["user_agent"], "scan");
+            let path = parsed.fields["path"].as_str().unwrap();
+            assert_eq!(path.len(), MAX_READ_BYTES);
+        }
+    }
+    assert_eq!(ip(&read(&line(MAX_ACCESS_BYTES, ""), "access")), None);
 }

@@ -55,9 +55,10 @@ pub(in crate::decode) fn line(
     if matches!(text, Cow::Owned(_)) {
         fields.put("invalid_utf8", Json::Bool(true));
     }
-    let line = fields.clean(without_line_end(text));
-    found.masked |= fields.masked;
+    let line = without_line_end(text);
     let parsed = line::parse(&line, context);
+    let line = fields.clean(line);
+    found.masked |= fields.masked;
     let moment = own_moment(&parsed, context);
     let level = parsed.level;
     Ok(written(line, level, fields.rest(), parsed, context).at(moment))
@@ -107,8 +108,12 @@ fn structured(
     found.id = fields.id();
     let dated = fields.peek("ts").is_some_and(|ts| *ts != Json::Null);
     let told_moment = fields.moment("ts", "claimed_ts", context.received_at)?;
-    let line = fields.text(key)?.unwrap_or_default();
+    let line = match fields.take(key) {
+        Some(Json::Text(line)) => line,
+        _ => Cow::Borrowed(""),
+    };
     let parsed = line::parse(&line, context);
+    let line = fields.clean(line);
     let moment = if dated {
         told_moment
     } else {
@@ -153,7 +158,7 @@ fn journal_entry(
             suspect: true,
         });
     let line = match fields.take("MESSAGE") {
-        Some(Json::Text(text)) => fields.clean(text),
+        Some(Json::Text(text)) => text,
         Some(Json::Array(items)) => {
             let bytes: Vec<u8> = items
                 .iter()
@@ -171,11 +176,11 @@ fn journal_entry(
             if matches!(text, Cow::Owned(_)) {
                 fields.put("invalid_utf8", Json::Bool(true));
             }
-            fields.clean(Cow::Owned(text.into_owned()))
+            Cow::Owned(text.into_owned())
         }
         Some(Json::Null) | None => {
             fields.put("message_omitted", Json::Bool(true));
-            String::new()
+            Cow::Borrowed("")
         }
         Some(other) => {
             return Err(super::super::fields::unexpected(
@@ -197,7 +202,7 @@ fn journal_entry(
     if let Some(Json::Text(unit)) = fields.peek("UNIT") {
         line::about_unit(&mut parsed, unit);
     }
-    let level = parsed.level;
+    let (level, line) = (parsed.level, fields.clean(line));
     let fact = written(line, level, fields.rest(), parsed, context);
     found.masked |= fields.masked;
     Ok(fact.at(moment))

@@ -180,6 +180,63 @@ fn lines_are_read_by_the_tables_of_their_programs() {
     assert_eq!(line.field(LogWritten::ACTION), Some("service_started"));
 }
 
+/// What stands behind such a name is masked where it is stored, and read all the same.
+#[test]
+fn a_name_that_looks_like_a_secret_hides_nobody() {
+    let names = [
+        "pass=",
+        "Authorization:",
+        "--password",
+        "password=hunter2",
+        "x pin=4711",
+        "Cookie: a",
+    ];
+    for name in names {
+        let sshd = format!(
+            "Nov 20 02:59:50 heron sshd[22]: Failed password for invalid user {name} from \
+             203.0.113.77 port 5100 ssh2"
+        );
+        let access = format!(
+            "203.0.113.77 - {name} [20/Nov/2026:02:59:50 +0000] \"GET /a HTTP/1.1\" 401 5 \"-\" \"x\""
+        );
+        let journal = |line: &str| {
+            let (_, message) = line.split_once("]: ").unwrap_or_default();
+            let entry = json!({
+                "__REALTIME_TIMESTAMP": "1795143590000000", "PRIORITY": "6",
+                "SYSLOG_IDENTIFIER": "sshd", "MESSAGE": message
+            });
+            entry.to_string()
+        };
+        let failed = ("failed_login", Some(5_100));
+        for (payload, source, (action, port)) in [
+            (sshd.clone(), "auth", failed),
+            (json!({"message": sshd}).to_string(), "auth", failed),
+            (journal(&sshd), "journal", failed),
+            (access, "nginx/access", ("unauthorized", None)),
+        ] {
+            let (event, line) = written(&format!("log/heron/{source}"), &payload);
+            assert_eq!(line.field(LogWritten::ACTION), Some(action), "{payload}");
+            assert_eq!(line.ip(), "203.0.113.77".parse().ok(), "{payload}");
+            let found = line.fields.get("port").and_then(serde_json::Value::as_i64);
+            assert_eq!((found, event.occurred_at), (port, TS_NS), "{payload}");
+            let stored = format!("{event:?}");
+            assert!(
+                !stored.contains("hunter2") && !stored.contains("4711"),
+                "{stored}"
+            );
+        }
+    }
+    // A secret is masked also in a field that its key does not stand in.
+    let (_, line) = written(
+        "log/heron/nginx/access",
+        "203.0.113.77 - Authorization: digest [20/Nov/2026:02:59:50 +0000] \"GET /hunter2 HTTP/1.1\" \
+         401 4711 \"-\" \"hunter2\"",
+    );
+    assert_eq!(line.ip(), "203.0.113.77".parse().ok());
+    assert_eq!(line.field("path"), Some(MASK));
+    assert!(!format!("{:?}", line.fields).contains("4711"));
+}
+
 #[test]
 fn a_line_in_the_zone_of_the_box() {
     let zone = jiff::tz::TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
