@@ -15,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
 use super::logfile::{FirstRead, read_line};
+use super::pace::Pace;
 use super::places;
 use crate::base::clock::Clock;
 use crate::base::shutdown::Shutdown;
@@ -95,7 +96,7 @@ struct Entry {
 #[derive(Debug)]
 pub struct Journal {
     options: Options,
-    writer: Handle,
+    pace: Pace,
     clock: Clock,
     shutdown: Shutdown,
     zone: TimeZone,
@@ -118,7 +119,7 @@ impl Journal {
     pub fn new(options: Options, writer: Handle, clock: Clock, shutdown: Shutdown) -> Self {
         Self {
             options,
-            writer,
+            pace: Pace::new(writer),
             clock,
             shutdown,
             zone: TimeZone::system(),
@@ -171,7 +172,7 @@ impl Journal {
             return Ok(());
         };
         self.told.clone_from(&text);
-        self.writer.submit(Submission {
+        self.pace.submit(Submission {
             events: vec![places::note(self.clock.now(), &text)],
             ..Submission::default()
         })
@@ -325,12 +326,12 @@ impl Journal {
     }
 
     fn submit(
-        &self,
+        &mut self,
         lines: &[&[u8]],
         events: Vec<NewEvent>,
         place: Option<SourcePlace>,
     ) -> Result<(), WriterError> {
-        self.writer.submit(Submission {
+        self.pace.submit(Submission {
             events,
             place,
             size_bytes: lines.iter().map(|line| line.len()).sum(),

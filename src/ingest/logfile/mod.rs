@@ -5,7 +5,8 @@
 //! the program is killed. The kernel's notifications are hints; the truth is a look at every file
 //! every so often.
 //!
-//! When the writer is behind, the thread waits: a log file can wait, no line is passed over.
+//! When the writer is behind, the thread waits: a log file can wait, no line is passed over, and
+//! what else happens is not held back by a first import.
 
 mod chain;
 mod names;
@@ -25,6 +26,7 @@ use self::place::Place;
 use self::reading::Line;
 pub use self::tail::FirstRead;
 use self::tail::{Chunk, Tail};
+use super::pace::Pace;
 use super::places;
 use crate::base::clock::{Clock, UnixNanos};
 use crate::base::shutdown::Shutdown;
@@ -70,7 +72,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Follower {
     options: Options,
-    writer: Handle,
+    pace: Pace,
     clock: Clock,
     shutdown: Shutdown,
     /// Each with the number of its entry in the options.
@@ -84,7 +86,7 @@ impl Follower {
     pub fn new(options: Options, writer: Handle, clock: Clock, shutdown: Shutdown) -> Self {
         Self {
             options,
-            writer,
+            pace: Pace::new(writer),
             clock,
             shutdown,
             tails: BTreeMap::new(),
@@ -146,7 +148,7 @@ impl Follower {
                 place = Some(source_place(tail.path(), &chunk.place));
             }
             if !events.is_empty() || place.is_some() {
-                self.writer.submit(Submission {
+                self.pace.submit(Submission {
                     events,
                     place,
                     size_bytes,

@@ -132,6 +132,22 @@ fn a_follower_goes_on_where_the_last_one_stored_its_lines() {
 }
 
 #[test]
+fn a_first_import_runs_two_submissions_ahead_of_the_writer_at_most() {
+    let bench = Bench::new();
+    let path = bench.folder.path().join("app.log");
+    let lines: String = (0..10_000).map(|line| format!("line {line}\n")).collect();
+    append(&path, lines);
+    let mut follower = follower(&bench, vec![log_file(path, "app")]);
+    let mut submitted = 0;
+    while follower.round().unwrap() {
+        submitted += 500;
+        let durable = bench.handle().head();
+        assert!(durable + 1_000 >= submitted, "{durable} of {submitted}");
+    }
+    assert!(submitted >= 9_500);
+}
+
+#[test]
 fn a_long_line_says_that_it_was_cut() {
     let bench = Bench::new();
     let path = bench.folder.path().join("app.log");
