@@ -105,6 +105,8 @@ pub struct Journal {
     by_time: bool,
     /// What was told last, so that it is told once.
     told: String,
+    /// The same of what a child complained of while it ran.
+    complained: String,
 }
 
 /// How a child came to its end.
@@ -126,6 +128,7 @@ impl Journal {
             place: None,
             by_time: false,
             told: String::new(),
+            complained: String::new(),
         }
     }
 
@@ -172,10 +175,28 @@ impl Journal {
             return Ok(());
         };
         self.told.clone_from(&text);
+        self.note(&text)
+    }
+
+    fn note(&mut self, text: &str) -> Result<(), WriterError> {
         self.pace.submit(Submission {
-            events: vec![places::note(self.clock.now(), &text)],
+            events: vec![places::note(self.clock.now(), text)],
             ..Submission::default()
         })
+    }
+
+    /// The first line that a child says on stderr, while it may run on for years.
+    fn tell_complaint(&mut self, complaint: &[u8]) -> Result<(), WriterError> {
+        let Some(end) = complaint.iter().position(|&byte| byte == b'\n') else {
+            return Ok(());
+        };
+        let line = String::from_utf8_lossy(&complaint[..end]).trim().to_owned();
+        if line.is_empty() || line == self.complained {
+            return Ok(());
+        }
+        let text = format!("journalctl says: {line}");
+        self.complained = line;
+        self.note(&text)
     }
 
     /// What is to be told of a child's end.
@@ -245,6 +266,9 @@ impl Journal {
             let (entries, complaints) = ready(&stdout, stderr.as_ref())?;
             if complaints && !listen(&mut stderr, &mut ended.complaint) {
                 stderr = None;
+            }
+            if complaints && let Err(error) = self.tell_complaint(&ended.complaint) {
+                return Ok(Err(error));
             }
             if !entries {
                 continue;
