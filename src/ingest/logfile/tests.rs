@@ -183,6 +183,25 @@ fn a_file_that_is_away_for_a_while_is_neither_doubled_nor_lost() {
 }
 
 #[test]
+fn a_file_that_comes_back_is_read_on_behind_lines_that_are_under_way() {
+    let bench = Bench::new();
+    let web = bench.folder.path().join("web");
+    std::fs::create_dir(&web).unwrap();
+    let (path, away) = (web.join("a.log"), web.join("away"));
+    let lines: Vec<String> = (0..400).map(|line| format!("line {line}")).collect();
+    append(&path, lines.join("\n") + "\n");
+    let mut follower = follower(&bench, vec![log_file(web.join("*.log"), "web")]);
+    follower.round().unwrap();
+    for (from, to) in [(&path, &away), (&away, &path)] {
+        std::fs::rename(from, to).unwrap();
+        follower.matched_at = None;
+        follower.round().unwrap();
+    }
+    read(&bench, &mut follower);
+    assert!(bench.texts("log/heron/web") == lines);
+}
+
+#[test]
 fn of_too_many_files_the_youngest_are_followed_and_the_others_are_told_once() {
     let bench = Bench::new();
     let web = bench.folder.path().join("web");
