@@ -15,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
 use super::logfile::{FirstRead, read_line};
+use super::pace::Pace;
 use super::places;
 use crate::base::clock::Clock;
 use crate::base::shutdown::Shutdown;
@@ -95,7 +96,7 @@ struct Entry {
 #[derive(Debug)]
 pub struct Journal {
     options: Options,
-    writer: Handle,
+    pace: Pace,
     clock: Clock,
     shutdown: Shutdown,
     zone: TimeZone,
@@ -104,6 +105,8 @@ pub struct Journal {
     by_time: bool,
     /// What was told last, so that it is told once.
     told: String,
+    /// The same of what a child complained of while it ran.
+    complained: String,
 }
 
 /// How a child came to its end.
@@ -118,13 +121,14 @@ impl Journal {
     pub fn new(options: Options, writer: Handle, clock: Clock, shutdown: Shutdown) -> Self {
         Self {
             options,
-            writer,
+            pace: Pace::new(writer),
             clock,
             shutdown,
             zone: TimeZone::system(),
             place: None,
             by_time: false,
             told: String::new(),
+            complained: String::new(),
         }
     }
 
@@ -171,10 +175,28 @@ impl Journal {
             return Ok(());
         };
         self.told.clone_from(&text);
-        self.writer.submit(Submission {
-            events: vec![places::note(self.clock.now(), &text)],
+        self.note(&text)
+    }
+
+    fn note(&mut self, text: &str) -> Result<(), WriterError> {
+        self.pace.submit(Submission {
+            events: vec![places::note(self.clock.now(), text)],
             ..Submission::default()
         })
+    }
+
+    /// The first line that a child says on stderr, while it may run on for years.
+    fn tell_complaint(&mut self, complaint: &[u8]) -> Result<(), WriterError> {
+        let Some(end) = complaint.iter().position(|&byte| byte == b'\n') else {
+            return Ok(());
+        };
+        let line = String::from_utf8_lossy(&complaint[..end]).trim().to_owned();
+        if line.is_empty() || line == self.complained {
+            return Ok(());
+        }
+        let text = format!("journalctl says: {line}");
+        self.complained = line;
+        self.note(&text)
     }
 
     /// What is to be told of a child's end.
@@ -244,6 +266,9 @@ impl Journal {
             let (entries, complaints) = ready(&stdout, stderr.as_ref())?;
             if complaints && !listen(&mut stderr, &mut ended.complaint) {
                 stderr = None;
+            }
+            if complaints && let Err(error) = self.tell_complaint(&ended.complaint) {
+                return Ok(Err(error));
             }
             if !entries {
                 continue;
@@ -325,12 +350,12 @@ impl Journal {
     }
 
     fn submit(
-        &self,
+        &mut self,
         lines: &[&[u8]],
         events: Vec<NewEvent>,
         place: Option<SourcePlace>,
     ) -> Result<(), WriterError> {
-        self.writer.submit(Submission {
+        self.pace.submit(Submission {
             events,
             place,
             size_bytes: lines.iter().map(|line| line.len()).sum(),

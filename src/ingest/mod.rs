@@ -6,6 +6,7 @@ pub mod host;
 pub mod journald;
 pub mod logfile;
 pub mod mqtt;
+mod pace;
 pub mod pin_desk;
 mod places;
 pub mod recordings;

@@ -44,8 +44,17 @@ impl Bench {
     }
 
     fn start(&mut self) {
+        let started = self.stalled(self.database());
+        let core = started.writer;
+        let thread = std::thread::Builder::new().name("writer".into());
+        let thread = thread.spawn(move || core.run()).unwrap();
+        self.writer = Some((started.handle, thread));
+    }
+
+    /// A writer that does not run.
+    pub(super) fn stalled(&self, path: PathBuf) -> writer::Started {
         let options = writer::Options {
-            path: self.database(),
+            path,
             durability: Durability::Scratch,
             cache_kib: 4_096,
             clock: self.clock.clone(),
@@ -60,11 +69,7 @@ impl Bench {
             Shutdown::new(),
             &mut |_, _, _| {},
         );
-        let started = started.unwrap();
-        let core = started.writer;
-        let thread = std::thread::Builder::new().name("writer".into());
-        let thread = thread.spawn(move || core.run()).unwrap();
-        self.writer = Some((started.handle, thread));
+        started.unwrap()
     }
 
     /// Ends the writer; whoever still holds a handle must have let it go.

@@ -307,7 +307,7 @@ impl Handle {
     /// Waits for an answer or for the end of the writer. A question that lies in the channel when
     /// the writer ends stays there as long as a handle lives, and so does its way to answer: who
     /// waited for that alone would wait for ever.
-    fn await_answer<T>(&self, answer: &Receiver<T>) -> Result<T, WriterError> {
+    pub fn await_answer<T>(&self, answer: &Receiver<T>) -> Result<T, WriterError> {
         crossbeam_channel::select! {
             recv(answer) -> answered => answered.map_err(|_| WriterError::Stopped),
             // Both may be ready: what was answered before the end is true.

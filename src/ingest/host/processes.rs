@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::sample::Proc;
-use crate::decode::redacted;
+use crate::decode::{MASK, is_secret_name, redacted};
 use crate::event::trace::ProcessSeen;
 
 /// Longest command line that is kept, characters.
@@ -140,18 +140,102 @@ fn complete(proc: &mut Proc, process: &mut ProcessSeen) {
     }
 }
 
+/// Options whose values are secret though their names do not say so, by the beginning of the program's
+/// name.
+const SECRET_OPTIONS: &[(&str, &[&str])] = &[
+    ("curl", &["-u", "-U", "--user", "--proxy-user"]),
+    (
+        "wget",
+        &["-u", "--user", "--http-user", "--ftp-user", "--proxy-user"],
+    ),
+    ("sshpass", &["-p"]),
+    ("mysql", &["-p", "-u"]),
+    ("mariadb", &["-p", "-u"]),
+    ("mosquitto_", &["-P", "-u", "--pw"]),
+    ("redis-cli", &["-a", "-u", "--pass"]),
+];
+
+/// Which options are secret at this place of a command line. A program may be started by another one,
+/// or stand with its options in one argument of a shell.
+#[derive(Default)]
+struct SecretOptions {
+    names: &'static [&'static str],
+    is_next: bool,
+}
+
+impl SecretOptions {
+    /// An argument without the values of such options.
+    fn masked(&mut self, argument: &str) -> String {
+        if std::mem::take(&mut self.is_next) {
+            return MASK.to_owned();
+        }
+        let words = argument.split(' ').map(|word| self.word(word));
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    fn word(&mut self, word: &str) -> String {
+        if !word.is_empty() && std::mem::take(&mut self.is_next) {
+            return MASK.to_owned();
+        }
+        if !word.starts_with('-') {
+            self.program(word);
+            return word.to_owned();
+        }
+        let Some((name, value)) = self.names.iter().find_map(|name| parted(word, name)) else {
+            return word.to_owned();
+        };
+        self.is_next = value.is_empty();
+        if value.is_empty() {
+            word.to_owned()
+        } else {
+            format!("{name}{MASK}")
+        }
+    }
+
+    fn program(&mut self, word: &str) {
+        let name = word
+            .rsplit(['/', '\'', '"', '(', '`'])
+            .next()
+            .unwrap_or(word);
+        let known = |(begins, _): &&(&str, &[&str])| name.starts_with(begins);
+        if let Some((_, names)) = SECRET_OPTIONS.iter().find(known) {
+            self.names = names;
+        }
+    }
+}
+
+/// `-usecret`, `-su secret`, `--user=secret` as what goes before the value, and the value.
+fn parted<'w>(word: &'w str, name: &str) -> Option<(&'w str, &'w str)> {
+    if name.starts_with("--") {
+        let behind = word.strip_prefix(name)?;
+        let at = word.len() - behind.len();
+        return match behind.strip_prefix('=') {
+            Some(_) => Some(word.split_at(at + 1)),
+            None => behind.is_empty().then_some((word, "")),
+        };
+    }
+    // Other letters may stand before it in one word, but no value does.
+    let letter = name.strip_prefix('-')?;
+    let letters = word
+        .strip_prefix('-')
+        .filter(|word| !word.starts_with('-'))?;
+    let at = letters.find(letter)?;
+    let is_flags = at <= 4 && letters[..at].bytes().all(|byte| byte.is_ascii_alphabetic());
+    is_flags.then(|| word.split_at(at + 2))
+}
+
 /// Arguments parted by blanks, without secrets. `--password hunter2` is known by its first half.
 fn cmdline(text: &str) -> String {
     let mut arguments: Vec<String> = Vec::new();
     let mut secret_next = false;
+    let mut options = SecretOptions::default();
     for argument in text.trim_end_matches('\0').split('\0') {
         let masked = if secret_next && !argument.starts_with('-') {
-            crate::decode::MASK.to_owned()
+            MASK.to_owned()
         } else {
-            redacted(argument)
+            redacted(&options.masked(argument))
         };
-        secret_next = crate::decode::is_secret_name(argument.trim_start_matches('-'))
-            && argument.starts_with('-');
+        secret_next = is_secret_name(argument.trim_start_matches('-')) && argument.starts_with('-');
         arguments.push(masked);
     }
     // Once more as a whole: some secrets are told by the word before.
@@ -212,6 +296,31 @@ mod tests {
             !line.contains("abc123def") && !line.contains("geheim"),
             "{line}"
         );
+        for line in [
+            "curl -u mara:geheim https://192.0.2.9/",
+            "/usr/bin/curl -umara:geheim https://192.0.2.9/",
+            "curl -sSu mara:geheim https://192.0.2.9/",
+            "curl --user=mara:geheim https://192.0.2.9/",
+            "timeout 5 curl --user mara:geheim https://192.0.2.9/",
+            "wget -u geheim https://192.0.2.9/",
+            "sshpass -p geheim ssh mara@192.0.2.9",
+            "sshpass -pgeheim ssh mara@192.0.2.9",
+            "mysqldump -pgeheim stock 192.0.2.9",
+            "mysql -u mara -p geheim -h 192.0.2.9",
+            "mosquitto_pub -u mara -P geheim -h 192.0.2.9 -p 1883",
+            "redis-cli -a geheim -h 192.0.2.9",
+        ] {
+            for parted in [line.replace(' ', "\0"), format!("sh\0-c\0{line}")] {
+                let kept = cmdline(&parted);
+                assert!(
+                    !kept.contains("geheim") && kept.contains("192.0.2.9"),
+                    "{kept}"
+                );
+            }
+        }
+        let line = "mosquitto_sub -h 192.0.2.9 -p 1883 -t a/b";
+        assert_eq!(cmdline(&line.replace(' ', "\0")), line);
+        assert_eq!(cmdline("curl\0-u\0mara:a b geheim"), "curl -u [redacted]");
         assert_eq!(cmdline(""), "");
         assert_eq!(cmdline(&"x".repeat(2_000)).len(), CMDLINE_CHARS);
     }

@@ -30,6 +30,7 @@ if [ -e "$here/forgotten" ] && [ -n "$after" ]; then
     echo "Failed to seek to cursor: Invalid argument" >&2
     exit 1
 fi
+[ -e "$here/warns" ] && cat "$here/warns" >&2
 if [ -n "$after" ]; then
     sed -e "1,/\"__CURSOR\":\"$after\"/d" "$here/entries"
 else
@@ -193,6 +194,25 @@ fn a_journal_that_forgot_the_cursor_is_read_on_by_time() {
     );
     let notes = fake.bench.texts("system/logs");
     assert!(notes[0].contains("Failed to seek to cursor"), "{notes:?}");
+}
+
+#[test]
+fn a_complaint_of_a_child_that_runs_on_is_told_at_once() {
+    let mut fake = Fake::new();
+    fake.install();
+    fake.put(
+        "warns",
+        "Hint: entries of others are hidden.\nMore of it.\n",
+    );
+    let thread = fake.start();
+    let notes = fake.bench.until("the note", |bench| {
+        Some(bench.texts("system/logs")).filter(|notes| !notes.is_empty())
+    });
+    assert_eq!(
+        notes,
+        ["journalctl says: Hint: entries of others are hidden."]
+    );
+    fake.stop(thread);
 }
 
 #[test]

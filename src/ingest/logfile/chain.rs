@@ -141,6 +141,20 @@ pub(super) fn from_the_beginning(chain: &Chain) -> Route {
     }
 }
 
+/// The file that has the log's name and what comes after it; from the file `begun` on if it is there,
+/// which had the name before.
+pub(super) fn from_the_current(chain: &Chain, begun: Option<u64>) -> Route {
+    let links: Vec<&Link> = chain.links().collect();
+    let is_begun = |link: &&Link| !link.packed && Some(link.inode) == begun;
+    let from = links.iter().position(is_begun);
+    let from = from.unwrap_or(chain.rotated.len());
+    let starts = links[from..].iter().map(|link| ((*link).clone(), None));
+    Route {
+        starts: starts.collect(),
+        ..Route::default()
+    }
+}
+
 /// How a log is read on.
 pub(super) fn onwards(place: &Place, chain: &Chain) -> Route {
     let links: Vec<&Link> = chain.links().collect();

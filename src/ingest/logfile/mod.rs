@@ -5,7 +5,8 @@
 //! the program is killed. The kernel's notifications are hints; the truth is a look at every file
 //! every so often.
 //!
-//! When the writer is behind, the thread waits: a log file can wait, no line is passed over.
+//! When the writer is behind, the thread waits: a log file can wait, no line is passed over, and
+//! what else happens is not held back by a first import.
 
 mod chain;
 mod names;
@@ -21,17 +22,18 @@ use crossbeam_channel::{Receiver, Sender, bounded, select};
 use jiff::tz::TimeZone;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
+use self::names::Matches;
 use self::place::Place;
 use self::reading::Line;
 pub use self::tail::FirstRead;
 use self::tail::{Chunk, Tail};
+use super::pace::Pace;
 use super::places;
 use crate::base::clock::{Clock, UnixNanos};
 use crate::base::shutdown::Shutdown;
 use crate::decode::line::{self, Context};
 use crate::event::message::Undecodable;
 use crate::event::{Extra, NewEvent};
-use crate::storage::StorageError;
 use crate::storage::sqlite::Database;
 use crate::writer::{Handle, SourcePlace, Submission, WriterError};
 
@@ -70,12 +72,14 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Follower {
     options: Options,
-    writer: Handle,
+    pace: Pace,
     clock: Clock,
     shutdown: Shutdown,
     /// Each with the number of its entry in the options.
     tails: BTreeMap<PathBuf, (Tail, usize)>,
     matched_at: Option<Instant>,
+    /// Entries of the options whose patterns match too many files, which was told.
+    crowded: BTreeSet<usize>,
     hints: Hints,
 }
 
@@ -84,11 +88,12 @@ impl Follower {
     pub fn new(options: Options, writer: Handle, clock: Clock, shutdown: Shutdown) -> Self {
         Self {
             options,
-            writer,
+            pace: Pace::new(writer),
             clock,
             shutdown,
             tails: BTreeMap::new(),
             matched_at: None,
+            crowded: BTreeSet::new(),
             hints: Hints::new(),
         }
     }
@@ -116,9 +121,13 @@ impl Follower {
     /// Looks at every file once; whether there may be more at once.
     fn round(&mut self) -> Result<bool, WriterError> {
         if self.matched_at.is_none_or(|at| at.elapsed() >= MATCH_EVERY) {
-            if let Err(error) = self.find_files() {
-                tracing::warn!(%error, "cannot look up how far the log files were read");
-                return Ok(false);
+            match self.find_files() {
+                Ok(()) => {}
+                Err(WriterError::Storage(error)) => {
+                    tracing::warn!(%error, "cannot look up how far the log files were read");
+                    return Ok(false);
+                }
+                Err(stopped) => return Err(stopped),
             }
             self.matched_at = Some(Instant::now());
         }
@@ -146,7 +155,7 @@ impl Follower {
                 place = Some(source_place(tail.path(), &chunk.place));
             }
             if !events.is_empty() || place.is_some() {
-                self.writer.submit(Submission {
+                self.pace.submit(Submission {
                     events,
                     place,
                     size_bytes,
@@ -158,42 +167,65 @@ impl Follower {
     }
 
     /// Takes up the files that are there or were named, each from its place.
-    fn find_files(&mut self) -> Result<(), StorageError> {
+    fn find_files(&mut self) -> Result<(), WriterError> {
         let is_first = self.matched_at.is_none();
         let mut found: Vec<(PathBuf, usize)> = Vec::new();
+        let mut crowded = Vec::new();
         for (number, file) in self.options.files.iter().enumerate() {
             let whole = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
             if names::is_pattern(&whole) {
-                let matches = names::matches(&whole).into_iter();
-                found.extend(matches.map(|path| (path, number)));
+                let matches = names::matches(&whole);
+                if matches.left_out > 0 && self.crowded.insert(number) {
+                    crowded.push(too_many(&whole, &matches));
+                }
+                found.extend(matches.paths.into_iter().map(|path| (path, number)));
             } else {
                 found.push((whole, number));
             }
         }
+        if !crowded.is_empty() {
+            let now = self.clock.now();
+            let notes = crowded.iter().map(|text| places::note(now, text));
+            self.pace.submit(Submission {
+                events: notes.collect(),
+                ..Submission::default()
+            })?;
+        }
         let present: BTreeSet<_> = found.iter().map(|(path, _)| path.clone()).collect();
-        // What a pattern no longer matches was read to its end in the rounds before.
-        self.tails.retain(|path, _| present.contains(path));
+        // What a pattern no longer matches is read to its end first.
+        self.tails
+            .retain(|path, (tail, _)| present.contains(path) || tail.has_unread());
         found.retain(|(path, _)| !self.tails.contains_key(path));
         if found.is_empty() {
             return Ok(());
         }
+        // A file that was away for a while goes on behind its last lines, which may be under way.
+        self.pace.settle()?;
         let mut database = Database::open_reader(&self.options.database)?;
         let mut session = database.snapshot()?;
         for (path, number) in found {
             let file = &self.options.files[number];
             let place = places::read::<Place>(&mut session, &source_name(&path))?;
-            let begins = if is_first {
-                file.first_read
-            } else {
-                FirstRead::All
-            };
             self.hints.watch(path.parent().unwrap_or(Path::new("/")));
-            let tail = Tail::new(&path, begins, place);
+            let mut tail = Tail::new(&path, file.first_read, place);
+            if !is_first {
+                tail.is_late();
+            }
             // Of two entries for one file the first counts.
             self.tails.entry(path).or_insert((tail, number));
         }
         Ok(())
     }
+}
+
+fn too_many(pattern: &Path, matches: &Matches) -> String {
+    let (followed, left_out) = (matches.paths.len(), matches.left_out);
+    format!(
+        "{} matches {} files; the {followed} that were written last are followed, {left_out} are left \
+         out until they are written to; several narrower patterns follow all of them",
+        pattern.display(),
+        followed + left_out
+    )
 }
 
 fn source_name(path: &Path) -> String {

@@ -1,5 +1,6 @@
 //! Names of log files: patterns with `*` and `?`, and the names that logrotate(8) gives.
 
+use std::cmp::Reverse;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -8,8 +9,10 @@ use std::path::{Component, Path, PathBuf};
 const PACKED: &str = ".gz";
 /// Packed in ways that are not read.
 const UNREAD: [&str; 4] = [".xz", ".zst", ".bz2", ".lz4"];
-/// Files that one pattern may match; each is open all the time.
-pub(super) const MATCHES_MAX: usize = 256;
+/// Files of one pattern that are followed; each is open all the time.
+const MATCHES_MAX: usize = 256;
+/// Names on the way through the folders of a pattern.
+const NAMES_MAX: usize = 65_536;
 
 /// What the end of a rotated name says of its age.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,9 +88,18 @@ pub(super) fn is_pattern(path: &Path) -> bool {
         .any(|byte| matches!(byte, b'*' | b'?'))
 }
 
-/// The files that a pattern matches now, sorted; rotated ones are none of their own. A name that
-/// begins with a dot is matched by a dot only.
-pub(super) fn matches(pattern: &Path) -> Vec<PathBuf> {
+/// What a pattern matches.
+#[derive(Debug)]
+pub(super) struct Matches {
+    /// Sorted.
+    pub(super) paths: Vec<PathBuf>,
+    /// Files beyond the bound: those that were written longest ago.
+    pub(super) left_out: usize,
+}
+
+/// The files that a pattern matches now; rotated ones are none of their own. A name that begins with
+/// a dot is matched by a dot only.
+pub(super) fn matches(pattern: &Path) -> Matches {
     let mut found = vec![PathBuf::new()];
     for component in pattern.components() {
         let Component::Normal(name) = component else {
@@ -106,16 +118,23 @@ pub(super) fn matches(pattern: &Path) -> Vec<PathBuf> {
                 path.push(name);
             }
         }
-        found.truncate(MATCHES_MAX * 4);
+        found.truncate(NAMES_MAX);
     }
     found.retain(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         path.is_file() && !looks_rotated(&name)
     });
+    let left_out = found.len().saturating_sub(MATCHES_MAX);
+    if left_out > 0 {
+        let written = |path: &PathBuf| path.metadata().and_then(|file| file.modified()).ok();
+        found.sort_by_cached_key(|path| Reverse(written(path)));
+        found.truncate(MATCHES_MAX);
+    }
     found.sort();
-    found.dedup();
-    found.truncate(MATCHES_MAX);
-    found
+    Matches {
+        paths: found,
+        left_out,
+    }
 }
 
 fn entries(folder: &Path, pattern: &OsStr) -> Vec<PathBuf> {
@@ -242,14 +261,14 @@ mod tests {
         ] {
             std::fs::File::create(folder.path().join("web").join(name)).unwrap();
         }
-        let found = matches(&folder.path().join("*/*.log*"));
+        let found = matches(&folder.path().join("*/*.log*")).paths;
         let names: Vec<_> = found
             .iter()
             .map(|path| path.file_name().unwrap().to_str().unwrap())
             .collect();
         assert_eq!(names, ["a.log", "b.log"]);
         assert_eq!(
-            matches(&folder.path().join("*/*.txt")),
+            matches(&folder.path().join("*/*.txt")).paths,
             Vec::<PathBuf>::new()
         );
     }

@@ -15,6 +15,11 @@ use super::place::{FilePlace, HEAD_BYTES, digest};
 
 /// Longest piece of a line, bytes; longer ones come in several.
 pub(super) const PIECE_BYTES: usize = 64 * 1024;
+/// What is looked at behind the end of a piece, bytes, and before it: a secret is not cut in two.
+const AHEAD_BYTES: usize = 512;
+const BEHIND_BYTES: usize = 4 * 1024;
+/// Ends of a piece that are tried.
+const CUTS_MAX: usize = 64;
 /// Bytes asked for at once.
 const READ_BYTES: usize = 128 * 1024;
 
@@ -118,9 +123,19 @@ impl Reading {
         &self.place
     }
 
-    /// When the file was written last as it was opened, Unix nanoseconds.
-    pub(super) const fn modified_at(&self) -> i64 {
-        self.stamp.2
+    /// When the file was written last, Unix nanoseconds.
+    pub(super) fn modified_at(&self) -> i64 {
+        self.stamp().unwrap_or(self.stamp).2
+    }
+
+    /// Whether there is more to read than the beginning of a line.
+    pub(super) fn has_unread(&self) -> bool {
+        let read = self.place.offset + self.pending.len() as u64;
+        let is_longer = match &self.input {
+            Input::Plain(file) => file.metadata().is_ok_and(|now| now.len() > read),
+            Input::Packed(_) | Input::Broken => false,
+        };
+        is_longer || self.pending.contains(&b'\n')
     }
 
     /// The file as it is now.
@@ -171,8 +186,8 @@ impl Reading {
                     searched = 0;
                     continue;
                 }
-                _ if waiting.len() > PIECE_BYTES => {
-                    let piece = piece_of(&waiting[..PIECE_BYTES]);
+                _ if waiting.len() >= PIECE_BYTES + AHEAD_BYTES || end.is_some() => {
+                    let piece = piece_of(&waiting[..end.unwrap_or(waiting.len())]);
                     lines.push(self.place.line(piece.to_vec(), false));
                     at += piece.len();
                     searched = 0;
@@ -340,8 +355,30 @@ fn without_return(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
+/// The first piece of a line that is too long: both parts have to keep the secrets that the whole line
+/// keeps, of which some are told by the word before.
+fn piece_of(line: &[u8]) -> &[u8] {
+    let longest = whole_characters(&line[..PIECE_BYTES]);
+    let start = longest.len() - BEHIND_BYTES;
+    let window = &line[start..line.len().min(longest.len() + AHEAD_BYTES)];
+    let ends_word = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b',' | b';' | b'&');
+    let words = (1..=BEHIND_BYTES)
+        .rev()
+        .filter(|&at| ends_word(window[at - 1]));
+    let whole = masked(window);
+    std::iter::once(BEHIND_BYTES)
+        .chain(words)
+        .take(CUTS_MAX)
+        .find(|&at| masked(&window[..at]) + &masked(&window[at..]) == whole)
+        .map_or(longest, |at| &line[..start + at])
+}
+
+fn masked(part: &[u8]) -> String {
+    crate::decode::redacted(&String::from_utf8_lossy(part))
+}
+
 /// Up to the last whole character, if the last bytes are the beginning of one (RFC 3629 §3).
-fn piece_of(bytes: &[u8]) -> &[u8] {
+fn whole_characters(bytes: &[u8]) -> &[u8] {
     let begins = |byte: &u8| *byte >= 0xc0;
     let goes_on = |byte: &u8| (0x80..0xc0).contains(byte);
     let tail = bytes

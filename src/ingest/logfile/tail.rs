@@ -52,6 +52,17 @@ pub(super) struct Look {
     pub(super) is_more: bool,
 }
 
+/// Where a log begins of which no place is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begin {
+    /// With its oldest rotated file.
+    Oldest,
+    /// With the next line that is written.
+    End,
+    /// With the first line of the file that has its name: it was not there at first.
+    Current,
+}
+
 /// How the file that is read stands to the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
@@ -69,7 +80,7 @@ enum Standing {
 #[derive(Debug)]
 pub(super) struct Tail {
     path: PathBuf,
-    first_read: FirstRead,
+    begin: Begin,
     /// The file that is read, and before it the one that went before, if it may still grow.
     readings: VecDeque<Reading>,
     /// Rotated files wait behind the one that is read.
@@ -88,7 +99,10 @@ impl Tail {
     pub(super) fn new(path: &Path, first_read: FirstRead, place: Option<Place>) -> Self {
         Self {
             path: path.to_owned(),
-            first_read,
+            begin: match first_read {
+                FirstRead::All => Begin::Oldest,
+                FirstRead::End => Begin::End,
+            },
             readings: VecDeque::new(),
             is_behind: false,
             passed: Vec::new(),
@@ -98,9 +112,21 @@ impl Tail {
         }
     }
 
+    /// A log that was not there when the others were begun: what it holds is new.
+    pub(super) fn is_late(&mut self) {
+        if self.begin == Begin::End {
+            self.begin = Begin::Current;
+        }
+    }
+
     /// Its path.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether lines of its files were not read yet.
+    pub(super) fn has_unread(&self) -> bool {
+        self.is_behind || self.readings.iter().any(Reading::has_unread)
     }
 
     /// Looks for new lines. `now` is what the place will say as the time of this look.
@@ -114,9 +140,8 @@ impl Tail {
                 }
             }
             Err(error) => {
-                // A log that appears later is new as a whole.
                 if error.kind() == io::ErrorKind::NotFound {
-                    self.first_read = FirstRead::All;
+                    self.is_late();
                 }
                 self.tell_trouble(&error, &mut look);
             }
@@ -210,8 +235,16 @@ impl Tail {
 
     /// The file that is read has come to its end.
     fn pass(&mut self) {
-        self.passed
-            .extend(self.readings.back().and_then(|last| last.stamp().ok()));
+        if let Some(stamp) = self.readings.back().and_then(|last| last.stamp().ok()) {
+            self.remember(stamp);
+        }
+    }
+
+    /// Once only: where the next file may not be read, each look comes here.
+    fn remember(&mut self, stamp: Stamp) {
+        if !self.passed.contains(&stamp) {
+            self.passed.push(stamp);
+        }
     }
 
     /// Looks at the chain for what is to be read now.
@@ -232,8 +265,12 @@ impl Tail {
         };
         let route = match &place {
             Some(place) => chain::onwards(place, &chain),
-            None if self.first_read == FirstRead::End => {
+            None if self.begin == Begin::End => {
                 return self.begin_at_end(now, &chain, look);
+            }
+            None if self.begin == Begin::Current => {
+                let begun = self.readings.back().map(|last| last.place().inode);
+                chain::from_the_current(&chain, begun)
             }
             None => {
                 self.tell_unread(&chain, look);
@@ -292,7 +329,7 @@ impl Tail {
                 }
                 Err(error) if is_current => return Err(error),
                 Err(error) => {
-                    self.passed.push(link.stamp());
+                    self.remember(link.stamp());
                     self.tell_broken(&link.path, &error, look);
                 }
             }

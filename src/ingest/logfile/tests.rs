@@ -132,6 +132,104 @@ fn a_follower_goes_on_where_the_last_one_stored_its_lines() {
 }
 
 #[test]
+fn a_first_import_runs_two_submissions_ahead_of_the_writer_at_most() {
+    let bench = Bench::new();
+    let path = bench.folder.path().join("app.log");
+    let lines: Vec<_> = (0..10_000).map(|line| format!("line {line}")).collect();
+    append(&path, lines.join("\n") + "\n");
+    let mut follower = follower(&bench, vec![log_file(path, "app")]);
+    let mut submitted = 0;
+    while follower.round().unwrap() {
+        submitted += 500;
+        let durable = bench.handle().head();
+        assert!(durable + 1_000 >= submitted, "{durable} of {submitted}");
+    }
+    assert!(submitted >= 9_500);
+}
+
+#[test]
+fn a_file_that_is_away_for_a_while_is_neither_doubled_nor_lost() {
+    let bench = Bench::new();
+    let web = bench.folder.path().join("web");
+    std::fs::create_dir(&web).unwrap();
+    let (path, away) = (web.join("a.log"), web.join("away"));
+    let lines: Vec<String> = (0..3_000).map(|line| format!("line {line}")).collect();
+    append(&path, lines.join("\n") + "\n");
+    let mut follower = follower(&bench, vec![log_file(web.join("*.log"), "web")]);
+    let mut is_away = false;
+    for _ in 0..6 {
+        follower.round().unwrap();
+        let (from, to) = if is_away {
+            (&away, &path)
+        } else {
+            (&path, &away)
+        };
+        std::fs::rename(from, to).unwrap();
+        is_away = !is_away;
+        follower.matched_at = None;
+    }
+    // Lines of a file that is deleted before it was read.
+    follower.round().unwrap();
+    append(&path, "last\n");
+    std::fs::remove_file(&path).unwrap();
+    follower.matched_at = None;
+    read(&bench, &mut follower);
+    follower.matched_at = None;
+    read(&bench, &mut follower);
+    assert!(follower.tails.is_empty());
+    let texts = bench.texts("log/heron/web");
+    assert_eq!(texts.len(), 3_001);
+    assert!(texts[..3_000] == lines && texts[3_000] == "last");
+}
+
+#[test]
+fn a_file_that_comes_back_is_read_on_behind_lines_that_are_under_way() {
+    let bench = Bench::new();
+    let web = bench.folder.path().join("web");
+    std::fs::create_dir(&web).unwrap();
+    let (path, away) = (web.join("a.log"), web.join("away"));
+    let lines: Vec<String> = (0..400).map(|line| format!("line {line}")).collect();
+    append(&path, lines.join("\n") + "\n");
+    let mut follower = follower(&bench, vec![log_file(web.join("*.log"), "web")]);
+    follower.round().unwrap();
+    for (from, to) in [(&path, &away), (&away, &path)] {
+        std::fs::rename(from, to).unwrap();
+        follower.matched_at = None;
+        follower.round().unwrap();
+    }
+    read(&bench, &mut follower);
+    assert!(bench.texts("log/heron/web") == lines);
+}
+
+#[test]
+fn of_too_many_files_the_youngest_are_followed_and_the_others_are_told_once() {
+    let bench = Bench::new();
+    let web = bench.folder.path().join("web");
+    std::fs::create_dir(&web).unwrap();
+    let old = std::time::UNIX_EPOCH + Duration::from_secs(1_709_164_800);
+    for number in 0..258 {
+        let path = web.join(format!("{number:03}.log"));
+        append(&path, format!("{number}\n"));
+        if number < 2 {
+            let file = File::options().append(true).open(&path).unwrap();
+            file.set_modified(old).unwrap();
+        }
+    }
+    let mut follower = follower(&bench, vec![log_file(web.join("*.log"), "web")]);
+    read(&bench, &mut follower);
+    let texts = bench.texts("log/heron/web");
+    assert_eq!((texts.len(), texts[0].as_str()), (256, "2"));
+    append(&web.join("001.log"), "late\n");
+    follower.matched_at = None;
+    read(&bench, &mut follower);
+    let texts = bench.texts("log/heron/web");
+    assert_eq!(texts[256..], ["1", "late"]);
+    let notes = bench.texts("system/logs");
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].contains("2 are left out"), "{notes:?}");
+}
+
+#[test]
 fn a_long_line_says_that_it_was_cut() {
     let bench = Bench::new();
     let path = bench.folder.path().join("app.log");

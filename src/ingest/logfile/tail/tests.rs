@@ -337,6 +337,50 @@ fn from_the_end_on_only_new_lines_are_read() {
 }
 
 #[test]
+fn from_the_end_on_the_rotated_files_of_a_log_that_comes_later_are_left_alone() {
+    let mut log = Log::with(FirstRead::End);
+    log.append_to("auth.log.1", "older\n");
+    log.reads([]);
+    log.append("");
+    log.reads([]);
+    // It is rotated before anything of it was read.
+    log.append("first\n");
+    log.rename("auth.log.1", "auth.log.2");
+    log.rename("auth.log", "auth.log.1");
+    log.append("second\n");
+    log.reads(["first", "second"]);
+    log.restart();
+    log.reads([]);
+}
+
+#[test]
+fn a_file_that_is_passed_again_and_again_is_remembered_once() {
+    let mut log = Log::new();
+    log.append("one\n");
+    log.reads(["one"]);
+    log.tail.pass();
+    log.tail.pass();
+    assert_eq!(log.tail.passed.len(), 1);
+}
+
+#[test]
+fn the_rest_of_a_file_that_was_just_rotated_has_the_date_of_its_last_line() {
+    let mut log = Log::new();
+    log.append("one\n");
+    let file = File::options().append(true).open(log.path("auth.log"));
+    let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_709_164_800);
+    file.unwrap().set_modified(long_ago).unwrap();
+    log.reads(["one"]);
+    let before = Clock::System.now();
+    log.append("two\n");
+    log.rename("auth.log", "auth.log.1");
+    log.append("three\n");
+    let look = log.tail.look(Clock::System.now());
+    let until = look.chunk.unwrap().written_until.unwrap();
+    assert!(until > before - 1_000_000_000, "{until} {before}");
+}
+
+#[test]
 fn a_long_line_comes_in_pieces() {
     let mut log = Log::new();
     let long = "ä".repeat(PIECE_BYTES) + "!";
@@ -372,6 +416,38 @@ fn what_cannot_be_read_is_told_once_and_looked_for_again() {
     log.append("one\n");
     log.reads(["one"]);
     log.says(["can be read again"]);
+}
+
+#[test]
+fn a_secret_is_not_cut_in_two() {
+    for secret in [
+        "password=hunter2hunter2",
+        "login: password hunter2hunter2",
+        "x rtsp://mara:hunter2hunter2@192.0.2.9/a",
+    ] {
+        for before in PIECE_BYTES - 45..PIECE_BYTES + 2 {
+            let mut log = Log::new();
+            let start = "a word, ".repeat(PIECE_BYTES / 8);
+            let line = format!(
+                "{} {secret} and more {}\n",
+                &start[..before.min(start.len()) - 1],
+                "y ".repeat(400)
+            );
+            log.append(&line);
+            log.read();
+            let texts = log.texts();
+            assert_eq!(texts.concat(), line.trim_end_matches('\n'));
+            let stored: String = texts
+                .iter()
+                .map(|text| crate::decode::redacted(text))
+                .collect();
+            assert_eq!(
+                stored,
+                crate::decode::redacted(line.trim_end_matches('\n')),
+                "{before}"
+            );
+        }
+    }
 }
 
 /// A small generator (Marsaglia's xorshift64).
