@@ -150,18 +150,18 @@ fn traced(scene: &Scene<'_>, cause: &Envelope, trace: TraceRecorded, text: Strin
     following(new, cause)
 }
 
-/// A pattern as an event. Its source is the host: people are told once in a while that it is
-/// attacked, not once for each of a thousand attackers.
+/// A pattern as an event. People are told once in a while of each source.
 fn detected(
     scene: &Scene<'_>,
     notable: &Notable<'_>,
+    source: String,
     found: PatternDetected,
     text: String,
 ) -> NewEvent {
     let stream = format!("pattern/{}", found.pattern.name());
     let new = NewEvent::own(scene.now, stream, found)
         .with_text(text)
-        .from_source(format!("host/{}", notable.line.host));
+        .from_source(source);
     following(new, notable.event)
 }
 

@@ -174,5 +174,6 @@ fn burst(
             "Look at what changed shortly before",
         ]),
     };
-    Ok(Some(detected(scene, notable, found, text)))
+    let source = notable.event.stream.text.to_string();
+    Ok(Some(detected(scene, notable, source, found, text)))
 }

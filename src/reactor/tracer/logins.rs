@@ -201,7 +201,13 @@ fn brute_force(
             "Allow keys only, no passwords",
         ]),
     };
-    detected(scene, notable, found, text)
+    detected(scene, notable, attacked(notable), found, text)
+}
+
+/// The source of an attack is the host: people are told that it is attacked, not once for each of a
+/// thousand attackers.
+fn attacked(notable: &Notable<'_>) -> String {
+    format!("host/{}", notable.line.host)
 }
 
 /// Whether the address used the name for the first time lately; only then can there be more names of
@@ -269,7 +275,13 @@ fn names_of(
             "Let only named users log in (`AllowUsers` of sshd)",
         ]),
     };
-    Ok(Some(detected(scene, notable, found, text)))
+    Ok(Some(detected(
+        scene,
+        notable,
+        attacked(notable),
+        found,
+        text,
+    )))
 }
 
 /// Many addresses try one name.
@@ -319,7 +331,13 @@ fn addresses_of(
             "Let the service listen where only your own networks reach it",
         ]),
     };
-    Ok(Some(detected(scene, notable, found, text)))
+    Ok(Some(detected(
+        scene,
+        notable,
+        attacked(notable),
+        found,
+        text,
+    )))
 }
 
 /// An address was banned, because of what it did before.

@@ -71,7 +71,8 @@ pub(super) fn started(
         ]),
         subject: subject.clone(),
     };
-    Ok(Some(detected(scene, notable, found, text)))
+    let source = format!("service/{subject}");
+    Ok(Some(detected(scene, notable, source, found, text)))
 }
 
 /// When an action of the service was told, the newest first. A restart is told by lines of two

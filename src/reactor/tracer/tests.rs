@@ -126,7 +126,7 @@ fn many_failed_logins_are_a_burst_and_a_brute_force_that_people_are_told_of() {
         ["5 [1,2,3,4] 5 failed logins from 203.0.113.9 within 40 s as root"]
     );
     assert_eq!(patterns(&house), ["brute_force 203.0.113.9 5 70"]);
-    assert_eq!(moments(&house), ["BRUTE_FORCE 4 ip 203.0.113.9"]);
+    assert_eq!(moments(&house), ["BRUTE_FORCE 4 host jupiter"]);
     assert_eq!(alerts(&house), ["BRUTE_FORCE"]);
     // What is known stays known through a restart, for a while.
     house.restart(None);
@@ -159,7 +159,7 @@ fn slow_failures_are_a_brute_force_and_no_burst() {
     );
     assert_eq!(traces(&house), Vec::<String>::new());
     assert_eq!(patterns(&house), ["brute_force 203.0.113.9 5 50"]);
-    assert_eq!(moments(&house), ["BRUTE_FORCE 3 ip 203.0.113.9"]);
+    assert_eq!(moments(&house), ["BRUTE_FORCE 3 host jupiter"]);
     assert_eq!(alerts(&house), Vec::<String>::new(), "a warning only");
 }
 
@@ -211,7 +211,7 @@ fn one_name_from_many_addresses_is_a_sweep() {
     let tries = (1..=9).map(|host| failed(host * 60, &format!("198.51.100.{host}"), "root"));
     tell(&house, tries.collect());
     assert_eq!(patterns(&house), ["ip_sweep user/root 5 60"]);
-    assert_eq!(moments(&house), ["IP_SWEEP 3 user root"]);
+    assert_eq!(moments(&house), ["IP_SWEEP 3 host jupiter"]);
     // Too slow, and each of a name of its own, is none.
     let slow = (1..=9).map(|host| failed(9_000 + host * 160, &format!("192.0.2.{host}"), "ada"));
     tell(&house, slow.collect());
@@ -469,7 +469,7 @@ fn old_logs_are_judged_as_of_their_time_and_nobody_is_called_for_them() {
         );
     }
     assert_eq!(patterns(&house).len(), 3);
-    assert_eq!(moments(&house), ["BRUTE_FORCE 1 ip 203.0.113.9"; 3]);
+    assert_eq!(moments(&house), ["BRUTE_FORCE 1 host jupiter"; 3]);
     assert_eq!(alerts(&house), Vec::<String>::new());
 }
 
