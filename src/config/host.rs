@@ -97,7 +97,7 @@ pub struct LogFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub time_zone: Option<Zone>,
-    /// As in [logs], for this one.
+    /// As in `[logs]`, for this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub first_read: Option<FirstRead>,

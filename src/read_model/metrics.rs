@@ -117,7 +117,7 @@ macro_rules! counter {
     };
 }
 
-/// In the order of [`host_rollups::Moved`].
+/// In the order of what moved in [`host_rollups`].
 const COUNTERS: [Counter; 4] = [
     counter!("bytes_sent"),
     counter!("bytes_recv"),

@@ -55,7 +55,7 @@ pub struct Parsed {
     pub suspect: bool,
     /// How bad it is.
     pub level: Level,
-    /// What was found, under the names of [`LogWritten`](crate::event::system::LogWritten) and of
+    /// What was found, under the names of [`LogWritten`] and of
     /// `docs/logs.md`.
     pub fields: Extra,
 }

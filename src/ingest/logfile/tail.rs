@@ -1,7 +1,7 @@
 //! One log, followed through its rotations.
 //!
 //! The file that has the log's name is read on. When the name is given to another file, or the file
-//! is cut, the chain is looked at anew (see [`chain`](super::chain)). While the new file is empty the
+//! is cut, the chain is looked at anew (see [`chain`]). While the new file is empty the
 //! old one is still written to, and is still the last one; later it is kept open beside the new one
 //! until the next rotation, for writers that are slow to change over.
 
