@@ -47,7 +47,7 @@ CREATE TABLE pet_sightings (
 ) STRICT;
 CREATE INDEX pet_sightings_by_time ON pet_sightings (at);
 CREATE INDEX pet_sightings_by_animal ON pet_sightings (animal, at);
-CREATE INDEX pet_sightings_by_place ON pet_sightings (animal, camera_id, at);
+CREATE INDEX pet_sightings_by_place ON pet_sightings (animal, camera_id, at, confidence);
 
 -- Each time a pet's place was told by name.
 CREATE TABLE pet_locations (
@@ -107,7 +107,7 @@ CREATE TABLE pet_rule_persons (
 
 -- By species for lists, by species and camera for encounters.
 CREATE INDEX wildlife_sightings_by_species ON wildlife_sightings (species, at);
-CREATE INDEX wildlife_sightings_by_place ON wildlife_sightings (species, camera_id, at);
+CREATE INDEX wildlife_sightings_by_place ON wildlife_sightings (species, camera_id, at, confidence);
 
 -- Every species that was ever seen. A late sighting moves the first one back.
 CREATE TABLE wildlife_species (

@@ -73,84 +73,103 @@ pub struct Encounter {
     pub confidence: f64,
 }
 
+/// A page of encounters, the newest first. `places` are the animals with their cameras, found by
+/// skipping from one to the next; `visits` walks back from each one's last sighting, the latest
+/// first, until there are enough. From a sighting to the beginning or the end of its visit it goes in
+/// leaps: to the farthest one within the interval, and on from there. So a page costs what its
+/// encounters last, whether a camera sees an animal once a minute or once a second.
 macro_rules! encounters {
-    (table $table:literal, animal $animal:literal, pet $pet:literal, where $filter:literal) => {
+    (
+        $columns:literal, table $table:literal, animal $animal:literal, index $index:literal,
+        interval $interval:literal, since $since:literal, until $until:literal,
+        behind $at:literal $id:literal, camera $camera:literal, one $one:literal, limit $limit:literal
+    ) => {
         concat!(
-            "SELECT s.id, s.at, e.at, ",
-            $pet,
-            ", s.species, s.camera_id, \
-             (SELECT count(*) FROM ",
-            $table,
-            " c WHERE c.",
-            $animal,
-            " = s.",
-            $animal,
-            " AND c.camera_id = s.camera_id AND c.at BETWEEN s.at AND e.at), \
-             (SELECT max(c.confidence) FROM ",
-            $table,
-            " c WHERE c.",
-            $animal,
-            " = s.",
-            $animal,
-            " AND c.camera_id = s.camera_id AND c.at BETWEEN s.at AND e.at) \
-             FROM ",
-            $table,
-            " s CROSS JOIN ",
-            $table,
-            " e WHERE ",
-            $filter,
-            " AND s.at >= ?2 AND s.at < ?3 AND s.at <= ?4 AND (s.at < ?4 OR s.id < ?5) \
-             AND (?6 IS NULL OR s.camera_id = ?6) \
-             AND NOT EXISTS (SELECT 1 FROM ",
-            $table,
-            " p WHERE p.",
-            $animal,
-            " = s.",
-            $animal,
-            " AND p.camera_id = s.camera_id AND p.at >= s.at - ?1 AND p.at <= s.at \
-             AND (p.at < s.at OR p.id < s.id)) \
-             AND e.id = (SELECT l.id FROM ",
-            $table,
-            " l WHERE l.",
-            $animal,
-            " = s.",
-            $animal,
-            " AND l.camera_id = s.camera_id AND l.at >= s.at AND NOT EXISTS (SELECT 1 FROM ",
-            $table,
-            " n WHERE n.",
-            $animal,
-            " = l.",
-            $animal,
-            " AND n.camera_id = l.camera_id AND n.at >= l.at AND n.at <= l.at + ?1 \
-             AND (n.at > l.at OR n.id > l.id)) ORDER BY l.at, l.id LIMIT 1) \
-             ORDER BY s.at DESC, s.id DESC LIMIT ?7"
+            "WITH RECURSIVE places (animal, camera_id) AS (\
+             SELECT animal, camera_id FROM (SELECT t.", $animal, " AS animal, t.camera_id FROM ",
+            $table, " t INDEXED BY ", $index, " WHERE t.", $animal, " >= coalesce(", $one, ", '') \
+             AND (", $one, " IS NULL OR t.", $animal, " = ", $one, ") \
+             ORDER BY t.", $animal, ", t.camera_id LIMIT 1) \
+             UNION ALL SELECT n.", $animal, ", n.camera_id FROM places JOIN ", $table,
+            " n ON n.id = coalesce((SELECT t.id FROM ", $table, " t INDEXED BY ", $index,
+            " WHERE t.", $animal, " = places.animal AND t.camera_id > places.camera_id \
+             ORDER BY t.camera_id LIMIT 1), (SELECT t.id FROM ", $table, " t INDEXED BY ", $index,
+            " WHERE t.", $animal, " > places.animal AND ", $one, " IS NULL \
+             ORDER BY t.", $animal, ", t.camera_id LIMIT 1))), \
+             visits (animal, camera_id, began) AS (\
+             SELECT places.animal, places.camera_id, (WITH RECURSIVE back (at) AS (\
+             SELECT max(t.at) FROM ", $table, " t INDEXED BY ", $index,
+            " WHERE t.", $animal, " = places.animal AND t.camera_id = places.camera_id \
+             AND t.at < ", $until, " AND t.at <= ", $at, " UNION ALL SELECT (SELECT min(t.at) FROM ",
+            $table, " t INDEXED BY ", $index, " WHERE t.", $animal, " = places.animal \
+             AND t.camera_id = places.camera_id AND t.at >= back.at - ", $interval,
+            " AND t.at < back.at) FROM back WHERE back.at IS NOT NULL) SELECT min(at) FROM back) \
+             FROM places WHERE ", $camera, " IS NULL OR places.camera_id = ", $camera, " \
+             UNION ALL SELECT visits.animal, visits.camera_id, (WITH RECURSIVE back (at) AS (\
+             SELECT max(t.at) FROM ", $table, " t INDEXED BY ", $index,
+            " WHERE t.", $animal, " = visits.animal AND t.camera_id = visits.camera_id \
+             AND t.at < visits.began UNION ALL SELECT (SELECT min(t.at) FROM ", $table,
+            " t INDEXED BY ", $index, " WHERE t.", $animal, " = visits.animal \
+             AND t.camera_id = visits.camera_id AND t.at >= back.at - ", $interval,
+            " AND t.at < back.at) FROM back WHERE back.at IS NOT NULL) SELECT min(at) FROM back) \
+             FROM visits WHERE visits.began >= ", $since, " ORDER BY 3 DESC \
+             LIMIT min(", $limit, ", 4611686018427387904) + (SELECT count(*) FROM places)), \
+             encounters AS MATERIALIZED (SELECT visits.animal, visits.camera_id, visits.began, \
+             (SELECT min(t.id) FROM ", $table, " t INDEXED BY ", $index,
+            " WHERE t.", $animal, " = visits.animal AND t.camera_id = visits.camera_id \
+             AND t.at = visits.began) AS id, (WITH RECURSIVE fore (at) AS (SELECT visits.began \
+             UNION ALL SELECT (SELECT max(t.at) FROM ", $table, " t INDEXED BY ", $index,
+            " WHERE t.", $animal, " = visits.animal AND t.camera_id = visits.camera_id \
+             AND t.at <= fore.at + ", $interval, " AND t.at > fore.at) \
+             FROM fore WHERE fore.at IS NOT NULL) SELECT max(at) FROM fore) AS ended \
+             FROM visits WHERE visits.began >= ", $since, "), \
+             counted AS (SELECT encounters.id, encounters.began, encounters.ended, \
+             (SELECT count(*) FROM ", $table, " t INDEXED BY ", $index,
+            " WHERE t.", $animal, " = encounters.animal AND t.camera_id = encounters.camera_id \
+             AND t.at BETWEEN encounters.began AND encounters.ended) AS sightings, \
+             (SELECT max(t.confidence) FROM ", $table, " t INDEXED BY ", $index,
+            " WHERE t.", $animal, " = encounters.animal AND t.camera_id = encounters.camera_id \
+             AND t.at BETWEEN encounters.began AND encounters.ended) AS confidence FROM encounters) \
+             SELECT ", $columns, " FROM counted JOIN ", $table, " s ON s.id = counted.id \
+             WHERE counted.began < ", $at, " OR counted.id < ", $id, " \
+             ORDER BY counted.began DESC, counted.id DESC LIMIT ", $limit
+        )
+    };
+    ($columns:literal, table $table:literal, animal $animal:literal, index $index:literal) => {
+        $crate::read_model::encounters::encounters!(
+            $columns, table $table, animal $animal, index $index,
+            interval "?1", since "?2", until "?3", behind "?4" "?5", camera "?6", one "?8",
+            limit "?7"
+        )
+    };
+    (page $columns:literal, table $table:literal, animal $animal:literal, index $index:literal) => {
+        $crate::read_model::encounters::encounters!(
+            $columns, table $table, animal $animal, index $index,
+            interval "1800000000000", since "?1", until "?2",
+            behind "9223372036854775807" "9223372036854775807", camera "NULL", one "NULL", limit "?3"
         )
     };
 }
+pub(super) use encounters;
 
-const OF_PETS: &str = encounters!(table "pet_sightings", animal "animal", pet "s.pet_id",
-    where "?8 IS NULL");
-const OF_ONE_PET: &str = encounters!(table "pet_sightings", animal "animal", pet "s.pet_id",
-    where "s.animal = '=' || ?8");
-const OF_WILDLIFE: &str = encounters!(table "wildlife_sightings", animal "species", pet "NULL",
-    where "?8 IS NULL");
-const OF_ONE_SPECIES: &str = encounters!(table "wildlife_sightings", animal "species", pet "NULL",
-    where "s.species = ?8");
+const OF_PETS: &str = encounters!(
+    "s.id, counted.began, counted.ended, s.pet_id, s.species, s.camera_id, counted.sightings, \
+     counted.confidence",
+    table "pet_sightings", animal "animal", index "pet_sightings_by_place"
+);
+const OF_WILDLIFE: &str = encounters!(
+    "s.id, counted.began, counted.ended, NULL, s.species, s.camera_id, counted.sightings, \
+     counted.confidence",
+    table "wildlife_sightings", animal "species", index "wildlife_sightings_by_place"
+);
 
 /// Encounters of pets and of strange animals, the newest first.
 pub fn of_pets(
     session: &mut dyn Session,
     wanted: &Wanted<'_>,
 ) -> Result<Vec<Encounter>, StorageError> {
-    read(
-        session,
-        if wanted.animal.is_some() {
-            OF_ONE_PET
-        } else {
-            OF_PETS
-        },
-        wanted,
-    )
+    let animal = wanted.animal.map(|pet| format!("={pet}"));
+    read(session, OF_PETS, wanted, animal.as_deref())
 }
 
 /// Encounters of wild animals, the newest first.
@@ -158,21 +177,14 @@ pub fn of_wildlife(
     session: &mut dyn Session,
     wanted: &Wanted<'_>,
 ) -> Result<Vec<Encounter>, StorageError> {
-    read(
-        session,
-        if wanted.animal.is_some() {
-            OF_ONE_SPECIES
-        } else {
-            OF_WILDLIFE
-        },
-        wanted,
-    )
+    read(session, OF_WILDLIFE, wanted, wanted.animal)
 }
 
 fn read(
     session: &mut dyn Session,
     sql: &'static str,
     wanted: &Wanted<'_>,
+    animal: Option<&str>,
 ) -> Result<Vec<Encounter>, StorageError> {
     let (at, id) = wanted.behind.unwrap_or((i64::MAX, i64::MAX));
     all(
@@ -186,7 +198,7 @@ fn read(
             id,
             wanted.camera,
             wanted.limit,
-            wanted.animal
+            animal
         ],
         |row| {
             Ok(Encounter {

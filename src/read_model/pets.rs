@@ -15,6 +15,7 @@ mod training;
 
 use std::collections::BTreeSet;
 
+use super::encounters::encounters;
 use super::view::columns;
 use super::{Projection, View, table};
 use crate::event::animal::{Location, PetLocated, PetSighted};
@@ -289,9 +290,11 @@ pub(super) const VIEWS: &[View] = &[
             "started_at" Time, "ended_at" Time, "pet_id" Text, "species" Text, "camera_id" Text,
             "sightings" Number, "confidence" Number, "id" Number
         ],
-        sql: "SELECT started_at, ended_at, pet_id, species, camera_id, sightings, confidence, id \
-              FROM pet_encounters WHERE started_at >= ?1 AND started_at < ?2 \
-              ORDER BY started_at DESC, id DESC LIMIT ?3",
+        sql: encounters!(
+            page "counted.began, counted.ended, s.pet_id, s.species, s.camera_id, \
+                  counted.sightings, counted.confidence, s.id",
+            table "pet_sightings", animal "animal", index "pet_sightings_by_place"
+        ),
     },
     View {
         name: "pet_locations",

@@ -2,6 +2,7 @@
 //!
 //! The first sighting of a species is the one with the least time; a late one moves it back.
 
+use super::encounters::encounters;
 use super::view::columns;
 use super::{Projection, View, table};
 use crate::event::{Envelope, Event, Kind};
@@ -77,9 +78,11 @@ pub(super) const VIEWS: &[View] = &[
             "started_at" Time, "ended_at" Time, "species" Text, "threat" Text, "camera_id" Text,
             "sightings" Number, "confidence" Number, "id" Number
         ],
-        sql: "SELECT started_at, ended_at, species, threat, camera_id, sightings, confidence, id \
-              FROM wildlife_encounters WHERE started_at >= ?1 AND started_at < ?2 \
-              ORDER BY started_at DESC, id DESC LIMIT ?3",
+        sql: encounters!(
+            page "counted.began, counted.ended, s.species, s.threat, s.camera_id, \
+                  counted.sightings, counted.confidence, s.id",
+            table "wildlife_sightings", animal "species", index "wildlife_sightings_by_place"
+        ),
     },
     View {
         name: "wildlife_species",

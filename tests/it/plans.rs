@@ -57,6 +57,9 @@ const SORTED: &[(&str, &str)] = &[
     ("liveness", "small"),
     ("timelapse_schedules", "small"),
     ("face_profiles", "small"),
+    // Found one by one, the latest first, as many as a page has.
+    ("pet_encounters", "the encounters of one page"),
+    ("wildlife_encounters", "the encounters of one page"),
     // Sums by kind or source over the buckets of one page; only as many buckets as rows are asked
     // for are read.
     ("events_per_hour_by_kind", "the buckets of one page"),
