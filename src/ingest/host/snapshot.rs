@@ -2,7 +2,7 @@
 //! new `trace.recorded` of this host with a `trace.snapshot_taken`.
 //!
 //! It begins with the traces after its start and takes no snapshot of a trace that is older than a
-//! minute: what runs now would say nothing about then.
+//! minute: what runs now would say nothing about then. Nor does it take one soon after another.
 
 use std::path::PathBuf;
 use std::time::Duration;
