@@ -5,6 +5,8 @@
 //!   of each, and the worst, as JSON.
 //! - `purge FOLDER EVENTS` fills the same and stores single events, one every 5 ms, at first alone and
 //!   then while a tenth of every table goes; prints how long each waited until it was durable.
+//! - `graph FOLDER` fills 20,000 entities and 110,000 edges by failed logins, and loads the graph of
+//!   them; prints how long that took, and how many lines a second were stored.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 #![allow(
     clippy::disallowed_methods,
@@ -31,6 +33,7 @@ use nightjar::read_model::aging;
 use nightjar::read_model::view::Window;
 use nightjar::read_model::{self, views};
 use nightjar::storage::sqlite::{Database, Durability};
+use nightjar::store::graph_store::SqlGraphStore;
 use nightjar::writer::{self, Handle, Submission, WriterError, sabotage::Sabotage};
 
 const FIRST: i64 = 1_763_600_000 * SECOND_NS;
@@ -50,6 +53,7 @@ fn main() {
         ["purge", folder, events] => {
             purge_beside_ingest(Path::new(folder), events.parse().unwrap());
         }
+        ["graph", folder] => graph(Path::new(folder)),
         // `cargo bench` without a verb, or `cargo test --benches`: nothing to measure.
         _ => {}
     }
@@ -73,6 +77,10 @@ impl Drop for Filled {
 }
 
 fn fill(folder: &Path, events: usize) -> Filled {
+    fill_with(folder, events, event)
+}
+
+fn fill_with(folder: &Path, events: usize, event: fn(usize) -> NewEvent) -> Filled {
     let path = folder.join("nightjar.db");
     let options = writer::Options {
         path: path.clone(),
@@ -273,6 +281,52 @@ fn pages(folder: &Path, events: usize) {
         }
     }
     let told = serde_json::json!({ "worst": worst.0, "p99_ms": worst.1, "views": measured });
+    println!("{told}");
+}
+
+/// 100,000 pairs of 10,000 names and 10,000 addresses.
+fn failed_login(number: usize) -> NewEvent {
+    const NAMES: usize = 10_000;
+    let name = number % NAMES;
+    let address = (number + number / NAMES * 7) % NAMES;
+    let (user, ip) = (
+        format!("user{name}"),
+        format!("198.18.{}.{}", address / 100, address % 100),
+    );
+    let text = format!("Failed password for {user} from {ip} port 4711 ssh2");
+    let fields = [
+        ("action", "failed_login"),
+        ("user", &user),
+        ("ip_address", &ip),
+    ];
+    let line = LogWritten {
+        level: Level::Warning,
+        fields: fields
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .into(),
+        ..log_line()
+    };
+    NewEvent::own(FIRST + number as i64 * SECOND_NS, "log/box/sshd", line).with_text(text)
+}
+
+fn graph(folder: &Path) {
+    const LINES: usize = 100_000;
+    let began = Instant::now();
+    let filled = fill_with(folder, LINES, failed_login);
+    let lines_per_s = LINES as f64 / began.elapsed().as_secs_f64();
+    let mut store = SqlGraphStore::new(Database::open_reader(&filled.path).unwrap());
+    let mut times = Vec::new();
+    let mut size = (0, 0);
+    for _ in 0..9 {
+        let began = Instant::now();
+        let graph = store.reload().unwrap();
+        size = (graph.node_count(), graph.edge_count());
+        times.push(began.elapsed());
+    }
+    let (p50, _) = percentiles(times);
+    let told = serde_json::json!({
+        "load_ms": p50, "nodes": size.0, "edges": size.1, "lines_per_s": lines_per_s,
+    });
     println!("{told}");
 }
 

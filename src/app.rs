@@ -27,6 +27,7 @@ use crate::base::telemetry::Telemetry;
 use crate::broker;
 use crate::decode::Rules;
 use crate::decode::topic::Family;
+use crate::detection::{self, Follower, Sensitivity, follower};
 use crate::event::NewEvent;
 use crate::event::system::{Started as SystemStarted, Stopped};
 use crate::ingest::control::{self, ControlError};
@@ -85,10 +86,23 @@ pub struct Plan {
     pub tables: tables::Policies,
     /// What is seen on this machine itself.
     pub machine: machine::Settings,
+    /// How what is odd is found, unless it is switched off.
+    pub detection: Option<DetectionSettings>,
     /// What leaves the box.
     pub outbound: outbound::Settings,
     /// Promises broken on purpose, for tests of the tests.
     pub sabotage: Sabotage,
+}
+
+/// How what is odd is found.
+#[derive(Clone, Copy, Debug)]
+pub struct DetectionSettings {
+    /// How easily something is told.
+    pub sensitivity: Sensitivity,
+    /// Time between two times of saving what was learned.
+    pub save_every: Duration,
+    /// How long the tables keep lines; none for ever.
+    pub lines_kept: Option<Duration>,
 }
 
 /// The daemon cannot start.
@@ -116,6 +130,9 @@ pub enum StartError {
 pub struct Running {
     runtime: Runtime,
     cancel: CancellationToken,
+    /// Ends the small broker, after all that are connected to it.
+    broker_cancel: CancellationToken,
+    small_broker: Option<tokio::task::JoinHandle<()>>,
     shutdown: Shutdown,
     writer: Handle,
     writer_failure: Arc<Mutex<Option<WriterError>>>,
@@ -218,14 +235,30 @@ pub fn start(
             after: before,
         },
     )?);
+    let mut detection_health = None;
+    if let Some(settings) = plan.detection {
+        let options = detection::Options {
+            database: plan.folder.join(DATABASE),
+            clock: clock.clone(),
+            sensitivity: settings.sensitivity,
+            save_every: settings.save_every,
+            rows: follower::ROWS,
+            lines_kept: settings.lines_kept,
+        };
+        let follower = Follower::new(options, writer.clone(), shutdown.clone());
+        detection_health = Some(follower.health());
+        threads.push(thread("nightjar-detection", move || follower.run())?);
+    }
     let runtime = edge()?;
     let signals = Signals::of(&runtime)?;
     let mut address = plan.broker;
+    let broker_cancel = CancellationToken::new();
+    let mut small_broker = None;
     if let Some(port) = plan.own_broker {
         let small = runtime.block_on(broker::bind_near(port, &broker::Options::default()))?;
         address.host = small.address().ip().to_string();
         address.port = small.address().port();
-        runtime.spawn(broker::serve(small, cancel.clone()));
+        small_broker = Some(runtime.spawn(broker::serve(small, broker_cancel.clone())));
     }
     let outbound = Outbound::start(
         plan.outbound,
@@ -283,6 +316,7 @@ pub fn start(
         publisher: Arc::clone(&outbound.health),
         alerts_warning: outbound.warning.clone(),
         recordings: recordings_health,
+        detection: detection_health,
         broker: address,
         rules: Arc::clone(&rules),
         filters,
@@ -304,6 +338,8 @@ pub fn start(
     Ok(Running {
         runtime,
         cancel,
+        broker_cancel,
+        small_broker,
         shutdown,
         writer,
         writer_failure,
@@ -474,6 +510,11 @@ impl Running {
         self.shutdown.stop();
         control::wake(&self.folder);
         self.outbound.stop(&self.runtime);
+        self.broker_cancel.cancel();
+        if let Some(small) = self.small_broker {
+            // It gives its connections a second to take what is queued for them.
+            let _ = self.runtime.block_on(small);
+        }
         self.runtime.shutdown_timeout(Duration::from_secs(5));
         for thread in self.threads {
             // A part that panicked has said so on stderr; the others are stopped all the same.

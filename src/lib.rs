@@ -8,6 +8,7 @@
 pub mod base;
 
 pub mod event;
+pub mod learn;
 pub mod storage;
 pub mod vault;
 
@@ -23,6 +24,9 @@ pub mod writer;
 pub mod broker;
 pub mod delivery;
 pub mod ingest;
+pub mod store;
+
+pub mod detection;
 
 pub mod config;
 

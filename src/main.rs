@@ -4,6 +4,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// The writer frees what other threads made, event by event: glibc's allocator then waits for locks.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match nightjar::cli::run(&nightjar::cli::Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,

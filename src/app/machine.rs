@@ -1,6 +1,6 @@
 //! What is seen on the machine itself: its metrics, what ran when something happened, its logs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use crate::base::shutdown::Shutdown;
 use crate::ingest::host::snapshot::Photographer;
 use crate::ingest::host::{self, PROC};
 use crate::ingest::journald::{self, Journal};
+use crate::ingest::locator::Locator;
 use crate::ingest::logfile::{self, Follower, LogFile};
 use crate::writer::Handle;
 
@@ -24,6 +25,8 @@ pub struct Settings {
     pub files: Vec<LogFile>,
     /// The journal, unless it is not read.
     pub journal: Option<journald::Options>,
+    /// Databases of places, for the addresses that logs name.
+    pub places: Vec<PathBuf>,
 }
 
 /// What all parts are handed.
@@ -70,6 +73,11 @@ pub(super) fn start(
         threads.push(thread("nightjar-host", move || {
             host::sample_steadily(&options, interval, &writer, &clock, &shutdown);
         })?);
+    }
+    if !settings.places.is_empty() {
+        let (writer, clock, shutdown) = parts();
+        let locator = Locator::new(database.clone(), settings.places, writer, clock, shutdown);
+        threads.push(thread("nightjar-places", move || locator.run())?);
     }
     if !settings.files.is_empty() {
         let options = logfile::Options {

@@ -8,6 +8,7 @@ use crate::base::status_file::StatusFile;
 use crate::base::telemetry::{Snapshot, Telemetry};
 use crate::decode::Rules;
 use crate::decode::topic::{Family, TopicFilter};
+use crate::detection;
 use crate::ingest::mqtt::{Broker, Health};
 use crate::ingest::recordings;
 use crate::writer::Handle;
@@ -44,6 +45,9 @@ pub struct Status {
     /// How full their disk is, in a line for people.
     #[serde(default)]
     pub recordings_disk: Option<String>,
+    /// How far the models are, unless detection is switched off.
+    #[serde(default)]
+    pub detection: Option<detection::Health>,
     /// Counters since the start.
     pub counters: Snapshot,
 }
@@ -57,6 +61,7 @@ pub(super) struct State {
     pub(super) publisher: Arc<Mutex<Health>>,
     pub(super) alerts_warning: Option<String>,
     pub(super) recordings: Option<Arc<Mutex<recordings::Health>>>,
+    pub(super) detection: Option<Arc<Mutex<detection::Health>>>,
     pub(super) broker: Broker,
     pub(super) rules: Arc<Rules>,
     pub(super) filters: Vec<TopicFilter>,
@@ -89,6 +94,8 @@ impl State {
             .recordings_warning
             .map(|text| ("recordings".to_owned(), text));
         let alerts = self.alerts_warning.clone();
+        let models = status.detection.as_ref();
+        let detection = models.and_then(detection::Health::warning);
         StatusFile {
             updated_at: Some(now),
             connected: status
@@ -100,8 +107,10 @@ impl State {
             warnings: recordings
                 .into_iter()
                 .chain(alerts.map(|text| ("alerts".to_owned(), text)))
+                .chain(detection.map(|text| ("detection".to_owned(), text)))
                 .collect(),
             recordings_disk: status.recordings_disk,
+            models: status.detection.map(|health| health.line()),
             counters: status.counters,
         }
     }
@@ -138,6 +147,13 @@ impl State {
             recordings_trouble: watching.trouble.clone(),
             recordings_warning: watching.warning.clone(),
             recordings_disk: watching.disk_line(),
+            detection: self.detection.as_ref().map(|health| {
+                health
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone()
+                    .as_of(self.writer.head())
+            }),
             counters: self.telemetry.snapshot(),
         }
     }

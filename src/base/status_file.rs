@@ -32,6 +32,8 @@ pub struct StatusFile {
     pub warnings: BTreeMap<String, String>,
     /// How full the disk of the recordings is, in a line for people.
     pub recordings_disk: Option<String>,
+    /// How far the models are, in a line for people; none while detection is switched off.
+    pub models: Option<String>,
     /// Counters since the daemon started.
     #[serde(flatten)]
     pub counters: Snapshot,
@@ -83,6 +85,7 @@ mod tests {
             trouble: [("pet".to_owned(), "no broker".to_owned())].into(),
             warnings: BTreeMap::new(),
             recordings_disk: Some("71.0 % used".into()),
+            models: Some("4 models, at the head".into()),
             counters: Snapshot {
                 messages_acked: 7,
                 ..Snapshot::default()

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::bytes::BytesMut;
+use tokio_util::sync::CancellationToken;
 
 use super::exchange::OUTBOX_BYTES;
 use super::session::write_packet;
@@ -91,6 +92,7 @@ pub(super) async fn run(
     shared: Shared,
     connection: u64,
     max_packet_bytes: usize,
+    stop: CancellationToken,
 ) {
     let mut line = Line {
         inbox: BytesMut::with_capacity(READ_BYTES),
@@ -99,7 +101,17 @@ pub(super) async fn run(
     };
     let mut client = None;
     let closed = match greet(&mut stream, &mut line, &shared, connection, &mut client).await {
-        Ok(greeting) => converse(&mut stream, &mut line, &shared, connection, &greeting).await,
+        Ok(greeting) => {
+            converse(
+                &mut stream,
+                &mut line,
+                &shared,
+                connection,
+                &greeting,
+                &stop,
+            )
+            .await
+        }
         Err(closed) => closed,
     };
     if let Some(client) = &client {
@@ -217,10 +229,12 @@ async fn converse(
     shared: &Shared,
     connection: u64,
     greeting: &Greeting,
+    stop: &CancellationToken,
 ) -> Closed {
     let client = &greeting.client;
     let (mut reader, mut writer) = stream.split();
     let mut closing = greeting.closing;
+    let mut stopping = false;
     let patience = match greeting.keep_alive_s {
         0 => NO_KEEP_ALIVE,
         keep_alive_s => Duration::from_secs(u64::from(keep_alive_s)) * 3 / 2,
@@ -242,7 +256,8 @@ async fn converse(
         let received =
             shared.with(|exchange| exchange.receive(client, connection, packets, &mut line.outbox));
         match (received, broken) {
-            (Ok(cut), None) => closing = cut,
+            // What is queued by now is still sent: the last word of who left, above all.
+            (Ok(cut), None) => closing = cut || stopping,
             (Err(Closed::Detached), _) => return Closed::Detached,
             (Err(closed), _) | (Ok(_), Some(closed)) => {
                 // The answers to what came before, as far as the socket takes them at once: a
@@ -271,6 +286,7 @@ async fn converse(
                 }
             }
             () = greeting.wake.notified() => {}
+            () = stop.cancelled() => stopping = true,
             () = &mut alarm => {
                 // Armed anew only when it rings: cheaper than at each packet.
                 let deadline = last_packet + patience;

@@ -40,6 +40,8 @@ use shared::Shared;
 /// Connections at a time; far more than one box's programs and its tests open.
 const MAX_CONNECTIONS: usize = 512;
 
+/// How long connections may take for what is queued for them when the broker stops.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// After a failed accept, as when file descriptors run out: time for some to come back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -140,7 +142,8 @@ pub async fn bind_near(port: u16, options: &Options) -> Result<Listener, BindErr
     }
 }
 
-/// Serves until `stop` is cancelled; then all connections are closed before it returns. Sessions
+/// Serves until `stop` is cancelled; then all connections get what is queued for them, if they take it
+/// within a second, and are closed before it returns. Sessions
 /// end with it: they live in memory.
 pub async fn serve(listener: Listener, stop: CancellationToken) {
     let mut connections = JoinSet::new();
@@ -154,7 +157,7 @@ pub async fn serve(listener: Listener, stop: CancellationToken) {
             accepted = listener.socket.accept() => match accepted {
                 Ok((stream, _)) if connections.len() < MAX_CONNECTIONS => {
                     last_connection += 1;
-                    connections.spawn(serve_one(&listener, stream, last_connection));
+                    connections.spawn(serve_one(&listener, stream, last_connection, stop.clone()));
                 }
                 Ok(_) => tracing::warn!("turned away: {MAX_CONNECTIONS} connections are open"),
                 Err(error) => {
@@ -164,6 +167,8 @@ pub async fn serve(listener: Listener, stop: CancellationToken) {
             },
         }
     }
+    let all_ended = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(FAREWELL, all_ended).await;
     connections.shutdown().await;
 }
 
@@ -171,12 +176,14 @@ fn serve_one(
     listener: &Listener,
     stream: TcpStream,
     connection: u64,
+    stop: CancellationToken,
 ) -> impl Future<Output = ()> + Send + use<> {
     connection::run(
         stream,
         listener.shared.clone(),
         connection,
         listener.max_packet_bytes,
+        stop,
     )
 }
 

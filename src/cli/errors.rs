@@ -4,6 +4,7 @@ use clap::ValueEnum;
 
 use super::exit::{CliError, Exit};
 use super::parts::{self, COMPARED, Part, ScopeArgs, number, text};
+use super::term::grouped;
 use super::{Context, folder};
 use crate::base::clock::MINUTE_NS;
 use crate::health::{Scope, errors};
@@ -102,30 +103,23 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
         })?;
     let mut database = folder::open_reader(&context.folder)?;
     let mut session = database.snapshot()?;
-    let (parts, cut) = parts_of(&mut session, &scope, (level, bucket_ns), args.scope.limit())?;
+    let parts = parts_of(&mut session, &scope, (level, bucket_ns), args.scope.limit())?;
     drop(session);
     let only = args.part.as_deref();
-    parts::write("Errors", &parts, only, &args.scope, &scope, context)?;
-    if cut {
-        context.out.flush()?;
-        let most = super::term::grouped(errors::LINES_MAX);
-        context.note(&format!(
-            "only the newest {most} lines were looked at; a shorter range tells all"
-        ));
-    }
-    Ok(())
+    parts::write("Errors", &parts, only, &args.scope, &scope, context)
 }
 
-/// All parts, and whether there were more lines than can be looked at.
+/// All parts.
 pub(super) fn parts_of(
     session: &mut dyn Session,
     scope: &Scope,
     (level, bucket_ns): (i64, i64),
     limit: usize,
-) -> Result<(Vec<Part>, bool), CliError> {
-    let bad = errors::bad(session, scope, level, bucket_ns)?;
-    let types = errors::types(session, scope, limit as i64 + 1)?;
-    let spikes = bad.spikes.iter().map(|one| {
+) -> Result<Vec<Part>, CliError> {
+    let one_more = limit as i64 + 1;
+    let types = errors::types(session, scope, one_more)?;
+    let spikes = errors::spikes(session, scope, level, bucket_ns)?;
+    let spikes = spikes.iter().map(|one| {
         vec![
             Owned::Integer(one.at),
             Owned::Integer(one.errors),
@@ -133,7 +127,8 @@ pub(super) fn parts_of(
             number(Some(one.errors as f64 / one.mean)),
         ]
     });
-    let recurring = bad.recurring.iter().map(|one| {
+    let again = errors::recurring(session, scope, level)?;
+    let recurring = again.recurring.iter().map(|one| {
         vec![
             text(&one.source),
             Owned::Integer(one.count),
@@ -143,7 +138,8 @@ pub(super) fn parts_of(
             text(&one.message),
         ]
     });
-    let sources = bad.by_source.iter().map(|one| {
+    let sources = errors::by_source(session, scope, level, one_more)?;
+    let sources = sources.iter().map(|one| {
         vec![
             text(&one.host),
             text(&one.source),
@@ -153,7 +149,22 @@ pub(super) fn parts_of(
         ]
     });
     let part = |name, columns, rows, nothing| Part::new(name, columns, rows, limit, nothing);
-    let parts = vec![
+    let mut recurring = part(
+        (
+            "recurring",
+            "The same three times and more, numbers and names aside",
+        ),
+        &RECURRING,
+        recurring.collect(),
+        "none came again and again",
+    );
+    if again.cut {
+        let most = grouped(errors::LINES_MAX);
+        recurring = recurring.noting(&format!(
+            "only the newest {most} lines were looked at; a shorter range tells all"
+        ));
+    }
+    Ok(vec![
         counts(session, scope)?,
         part(
             (
@@ -170,23 +181,14 @@ pub(super) fn parts_of(
             spikes.collect(),
             "there were none",
         ),
-        part(
-            (
-                "recurring",
-                "The same three times and more, numbers and names aside",
-            ),
-            &RECURRING,
-            recurring.collect(),
-            "none came again and again",
-        ),
+        recurring,
         part(
             ("sources", "By source"),
             &SOURCES,
             sources.collect(),
             "nothing failed",
         ),
-    ];
-    Ok((parts, bad.cut))
+    ])
 }
 
 fn counts(session: &mut dyn Session, scope: &Scope) -> Result<Part, CliError> {

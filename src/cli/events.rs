@@ -412,14 +412,14 @@ fn words(rule: &ConfiguredRule) -> String {
 
 const SEVERITIES: [(&str, i64); 4] = [("INFO", 1), ("WARNING", 3), ("ALERT", 4), ("CRITICAL", 5)];
 
-fn severity_id(name: &str) -> i64 {
+pub(super) fn severity_id(name: &str) -> i64 {
     let found = SEVERITIES
         .iter()
         .find(|(known, _)| known.eq_ignore_ascii_case(name));
     found.map_or(0, |(_, id)| *id)
 }
 
-fn severity_name(id: i64) -> &'static str {
+pub(super) fn severity_name(id: i64) -> &'static str {
     let found = SEVERITIES.iter().find(|(_, known)| *known == id);
     found.map_or("?", |(name, _)| name)
 }
@@ -474,7 +474,7 @@ fn known_type(session: &mut dyn Session, name: &str) -> Result<(), CliError> {
 }
 
 /// Who sits before the terminal.
-fn user() -> String {
+pub(super) fn user() -> String {
     ["SUDO_USER", "USER", "LOGNAME"]
         .into_iter()
         .filter_map(|name| std::env::var(name).ok())

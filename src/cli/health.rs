@@ -5,11 +5,12 @@ use super::parts::{self, Part, ScopeArgs, number, text};
 use super::table::Format;
 use super::{Context, errors, folder, ips, performance};
 use crate::base::clock::{DAY_NS, HOUR_NS};
+use crate::health::addresses::{self, Decay};
 use crate::health::errors as lines;
 use crate::health::formula::{Trend, lasting};
 use crate::health::performance::{traffic, usage};
 use crate::health::score::{self, Errors, Facts, Health, Network, Performance, Security};
-use crate::health::{Scope, addresses, security};
+use crate::health::{Scope, security};
 use crate::read_model::view::Shape;
 use crate::storage::{Owned, Session};
 
@@ -44,9 +45,9 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
     let mut session = database.snapshot()?;
     let (now, before) = both(&mut session, &scope, context)?;
     drop(session);
-    let part = part_of(&now, &before);
+    let part = part_of(&now, &before, &scope);
     if args.scope.format() != Format::Table {
-        return part.write_rows(args.scope.format(), context);
+        return part.write_alone(args.scope.format(), context);
     }
     parts::write_heading("Health", &scope, context)?;
     writeln!(context.out, "{}", sentence(&now, &before))?;
@@ -92,7 +93,7 @@ pub(super) fn sentence(now: &Health, before: &Health) -> String {
 }
 
 /// The whole and its parts as rows.
-pub(super) fn part_of(now: &Health, before: &Health) -> Part {
+pub(super) fn part_of(now: &Health, before: &Health, scope: &Scope) -> Part {
     let row = |name: &str, weight, score, before, why: String| {
         let trend = Trend::of_score(before, score, score::TREND_POINTS);
         vec![
@@ -118,7 +119,11 @@ pub(super) fn part_of(now: &Health, before: &Health) -> Part {
         "health",
         "Parts: 100 is best; what is unknown counts for nothing",
     );
-    Part::new(name, &COLUMNS, rows, usize::MAX, "")
+    let part = Part::new(name, &COLUMNS, rows, usize::MAX, "");
+    match scope.source {
+        Some(_) => part.noting(performance::OF_NO_SOURCE),
+        None => part,
+    }
 }
 
 fn facts(
@@ -136,27 +141,29 @@ fn facts(
     let mut facts = Facts::default();
     if lines_known {
         let counts = security::counts(session, scope)?;
-        let failed = security::failed(session, scope)?;
-        let half_life_ns = ips::half_life_ns(context)?;
-        let threats = addresses::high_threats(session, seen_from, half_life_ns)?;
-        let day_ago = seen_from.saturating_sub(scope.length_ns().max(DAY_NS));
-        let present = threats.iter().filter(|one| {
-            one.last_seen_at
-                .is_some_and(|at| (day_ago..=seen_from).contains(&at))
-        });
+        let brute_force = security::brute_force(session, scope, 0)?;
+        let decay = Decay {
+            now: seen_from,
+            ..ips::decay(context)?
+        };
+        let seen = Scope {
+            since: seen_from.saturating_sub(scope.length_ns().max(DAY_NS)),
+            ..scope.clone()
+        };
+        let high_threats = addresses::count_high_threats(session, &seen, decay)?;
         facts.security = Some(Security {
             failed_logins: counts.failed_logins as f64 / days,
-            brute_force: failed.attempts.len() as f64 / days,
+            brute_force: brute_force.addresses as f64 / days,
             unauthorized: counts.unauthorized as f64 / days,
-            high_threats: present.count() as i64,
+            high_threats,
         });
         let levels = lines::levels(session, scope)?;
-        let bad = lines::bad(session, scope, errors::LEVEL, errors::BUCKET_NS)?;
+        let spikes = lines::spikes(session, scope, errors::LEVEL, errors::BUCKET_NS)?;
         facts.errors = Some(Errors {
             errors_per_hour: levels.errors as f64 / hours,
             critical: levels.critical as f64 / days,
             warnings_per_hour: levels.warnings as f64 / hours,
-            spikes: bad.spikes.len() as f64 / days,
+            spikes: spikes.len() as f64 / days,
         });
     }
     if !usage.is_empty() {

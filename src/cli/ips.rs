@@ -15,7 +15,8 @@ use super::{Context, decide, folder, setup};
 use crate::base::clock::{MILLISECOND_NS, rfc3339};
 use crate::event::NewEvent;
 use crate::event::trace::{IpList, IpListed};
-use crate::health::addresses::{self, Address};
+use crate::health::Scope;
+use crate::health::addresses::{self, Address, Decay};
 use crate::read_model::view::Shape;
 use crate::storage::Owned;
 
@@ -112,11 +113,14 @@ const LINE_COLUMNS: [(&str, Shape); 6] = [
     ("position", Shape::Number),
 ];
 
-/// After how long without an event a score lies halfway to its base.
-pub(super) fn half_life_ns(context: &Context<'_>) -> Result<i64, CliError> {
+/// Scores as of now, with the half-life that is configured.
+pub(super) fn decay(context: &Context<'_>) -> Result<Decay, CliError> {
     let half_life = setup::load(context)?.config.health.score_half_life;
     let millis = i64::try_from(half_life.as_millis()).unwrap_or(i64::MAX);
-    Ok(millis.saturating_mul(MILLISECOND_NS))
+    Ok(Decay {
+        now: context.clock.now(),
+        half_life_ns: millis.saturating_mul(MILLISECOND_NS),
+    })
 }
 
 /// Runs it.
@@ -134,13 +138,17 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
 fn list(args: &List, context: &mut Context<'_>) -> Result<(), CliError> {
     let mut database = folder::open_reader(&context.folder)?;
     let mut session = database.snapshot()?;
-    let (now, half_life_ns) = (context.clock.now(), half_life_ns(context)?);
-    let least = f64::from(args.min_score);
-    let found = addresses::known(&mut session, least, now, half_life_ns)?;
+    let limit = args.limit as usize;
+    let found = addresses::known(
+        &mut session,
+        &Scope::default(),
+        f64::from(args.min_score),
+        limit.saturating_add(1),
+        decay(context)?,
+    )?;
     drop(session);
     let rows = found.iter().map(row).collect();
     let name = ("ips", "Addresses, their scores as of now");
-    let limit = args.limit as usize;
     let part = Part::new(name, &COLUMNS, rows, limit, "no address is known");
     let part = part.showing(&[0, 1, 2, 3, 4, 5, 6, 7, 11]);
     match args.format.format() {
@@ -175,8 +183,7 @@ fn show(args: &Show, context: &mut Context<'_>) -> Result<(), CliError> {
     let ip = written(args.ip);
     let mut database = folder::open_reader(&context.folder)?;
     let mut session = database.snapshot()?;
-    let (now, half_life_ns) = (context.clock.now(), half_life_ns(context)?);
-    let known = addresses::one(&mut session, &ip, now, half_life_ns)?;
+    let known = addresses::one(&mut session, &ip, decay(context)?)?;
     let lines = addresses::lines(&mut session, &ip, i64::from(args.limit) + 1)?;
     drop(session);
     let Some(known) = known else {

@@ -24,16 +24,20 @@ pub mod completions;
 pub mod config;
 pub mod dead_letters;
 mod decide;
+pub mod entity;
 pub mod errors;
 pub mod events;
 pub mod faces;
+pub mod graph;
 pub mod health;
 pub mod init;
 pub mod ips;
+pub mod models;
 mod opening;
 pub mod packages;
 mod paging;
 mod parts;
+pub mod patterns;
 pub mod performance;
 pub mod pets;
 pub mod presence;
@@ -46,12 +50,14 @@ pub mod report;
 pub mod retention;
 pub mod rules;
 pub mod run;
+pub mod search;
 pub mod security;
 pub mod sensors;
 pub mod sql;
 pub mod state;
 pub mod stats;
 pub mod status;
+mod stream;
 pub mod tail;
 pub mod timelapse;
 pub mod traces;
@@ -75,6 +81,8 @@ const EXAMPLES: &str = "\
 Examples:
   nightjar up                              see it work, without any set-up
   nightjar status                          is all well?
+  nightjar search failed password          lines and moments with these words
+  nightjar patterns --new                  kinds of log lines that never came before
   nightjar tail -f                         watch the house live
   nightjar query events --since today      what happened today
   nightjar events list --unacknowledged    what nobody has looked at yet
@@ -97,6 +105,7 @@ Examples:
   nightjar faces list                      who was seen
   nightjar packages list --open            what lies before the door
   nightjar alerts list                     who was told of what
+  nightjar alerts stats --by rule          which alerts are right how often
   nightjar alerts test --recipient ada     can ada be reached?
   nightjar rules list                      what the house does by itself
   nightjar vault unseal clip.vge           open a recording
@@ -112,7 +121,10 @@ Examples:
   nightjar aggregates daily --local        day by day; `compare` proves the sums
   nightjar report --since 7d               all that is known of a week
   nightjar ips show 203.0.113.9            what one address did
+  nightjar entity 203.0.113.9              who that is, what happened, who is related
+  nightjar graph path mara 203.0.113.9     what connects the two
   nightjar traces list                     what was found out about notable lines
+  nightjar models list                     what the models of usual behaviour have learned
   nightjar stats                           what fills the database, how long the disk lasts
   nightjar cleanup --dry-run               what would go for its age
   nightjar config show --origin            what is set, and where
@@ -165,6 +177,10 @@ pub enum Verb {
     State(state::Args),
     /// Show the event log, as it grows
     Tail(tail::Args),
+    /// Find log lines and moments by their words
+    Search(search::Args),
+    /// What log lines have in common, and which kinds of lines are new
+    Patterns(patterns::Args),
     /// Ask the tables: events, sensors, recordings …
     Query(query::Args),
     /// Ask any question in SQL, read-only
@@ -181,7 +197,7 @@ pub enum Verb {
     Publish(publish::Args),
     /// List, show, play, keep and delete recordings
     Recordings(recordings::Args),
-    /// Who was told of what, and whether they can be reached
+    /// Who was told of what, what they say of it, and whether they can be reached
     Alerts(alerts::Args),
     /// What the house does when several things hold, and why or why not
     Rules(rules::Args),
@@ -215,8 +231,14 @@ pub enum Verb {
     Errors(errors::Args),
     /// What is known of addresses; trust and block them
     Ips(ips::Args),
+    /// A user, an address, a host, …: what happened to it, and what it is related to
+    Entity(entity::Args),
+    /// What connects users, addresses, hosts, …: neighbours, paths, drawings
+    Graph(graph::Args),
     /// What was found out about notable lines and samples, and patterns over many
     Traces(traces::Args),
+    /// What the models of usual behaviour have learned; begin one anew
+    Models(models::Args),
     /// Hours and days, and whether they are what the lines and samples say
     Aggregates(aggregates::Args),
     /// Health, security, performance, errors and traces in one text
@@ -351,6 +373,8 @@ pub fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> 
         Verb::Status(args) => status::run(args, context),
         Verb::State(args) => state::run(args, context),
         Verb::Tail(args) => tail::run(args, context),
+        Verb::Search(args) => search::run(args, context),
+        Verb::Patterns(args) => patterns::run(args, context),
         Verb::Query(args) => query::run(args, context),
         Verb::Sql(args) => sql::run(args, context),
         Verb::Rebuild(args) => rebuild::run(args, context),
@@ -379,7 +403,10 @@ pub fn dispatch(verb: &Verb, context: &mut Context<'_>) -> Result<(), CliError> 
         Verb::Performance(args) => performance::run(args, context),
         Verb::Errors(args) => errors::run(args, context),
         Verb::Ips(args) => ips::run(args, context),
+        Verb::Entity(args) => entity::run(args, context),
+        Verb::Graph(args) => graph::run(args, context),
         Verb::Traces(args) => traces::run(args, context),
+        Verb::Models(args) => models::run(args, context),
         Verb::Aggregates(args) => aggregates::run(args, context),
         Verb::Report(args) => report::run(args, context),
         Verb::Stats(args) => stats::run(args, context),

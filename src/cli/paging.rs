@@ -48,6 +48,16 @@ impl PageArgs {
         self.format.format() == Format::Table
     }
 
+    /// How it is written.
+    pub(super) const fn format(&self) -> FormatArgs {
+        self.format
+    }
+
+    /// Rows to show.
+    pub(super) const fn limit(&self) -> u32 {
+        self.limit
+    }
+
     /// Rows to ask for: one more than are shown, to know whether there are more.
     pub(super) fn rows_wanted(&self) -> i64 {
         i64::from(self.limit) + 1
@@ -63,9 +73,23 @@ impl PageArgs {
     ) -> Result<(), CliError> {
         let more = rows.len() > self.limit as usize;
         rows.truncate(self.limit as usize);
-        let last = rows.last().map(|row| row[id].clone());
-        write(columns, rows, self.format, more, context)?;
-        if let (true, Some(Owned::Integer(id))) = (more, last) {
+        let next = match rows.last().map(|row| &row[id]) {
+            Some(Owned::Integer(id)) if more => Some(*id),
+            _ => None,
+        };
+        self.write_page(columns, rows, next, context)
+    }
+
+    /// Writes a page that is no longer than asked for; `next` is what `--before` takes to go on.
+    pub(super) fn write_page(
+        &self,
+        columns: &[(&str, Shape)],
+        rows: Vec<Vec<Owned>>,
+        next: Option<i64>,
+        context: &mut Context<'_>,
+    ) -> Result<(), CliError> {
+        write(columns, rows, self.format, next.is_some(), context)?;
+        if let Some(id) = next {
             context.out.flush()?;
             context.note(&format!("there are more; --before {id} shows the next"));
         }

@@ -100,6 +100,8 @@ pub(super) struct Part {
     more: bool,
     /// What people read where there are none.
     nothing: &'static str,
+    /// What else is to be known of the rows, such as what they leave out.
+    note: Option<String>,
     /// Places of the columns that people see, so that they fit on a screen; empty: all.
     shown: &'static [usize],
 }
@@ -122,6 +124,7 @@ impl Part {
             rows,
             more,
             nothing,
+            note: None,
             shown: &[],
         }
     }
@@ -130,6 +133,32 @@ impl Part {
     pub(super) const fn showing(mut self, shown: &'static [usize]) -> Self {
         self.shown = shown;
         self
+    }
+
+    /// The same with something to be known of its rows.
+    pub(super) fn noting(mut self, note: &str) -> Self {
+        self.note = Some(note.to_owned());
+        self
+    }
+
+    /// That it is cut, and its note.
+    fn asides(&self) -> impl Iterator<Item = String> {
+        let shown = self.rows.len();
+        let cut = || format!("the first {shown} of more; --limit shows them");
+        self.more.then(cut).into_iter().chain(self.note.clone())
+    }
+
+    /// Tells on stderr what rows alone cannot say themselves; `whose` stands before it.
+    pub(super) fn tell_asides(
+        &self,
+        whose: &str,
+        context: &mut Context<'_>,
+    ) -> Result<(), CliError> {
+        context.out.flush()?;
+        for aside in self.asides() {
+            context.note(&format!("{whose}{aside}"));
+        }
+        Ok(())
     }
 
     /// All values in turn: number of the row, name of the column, value.
@@ -152,10 +181,8 @@ impl Part {
         } else {
             self.write_rows(Format::Table, context)?;
         }
-        if self.more {
-            let shown = self.rows.len();
-            let text = format!("(the first {shown} of more; --limit shows them)");
-            writeln!(context.out, "{text}")?;
+        for aside in self.asides() {
+            writeln!(context.out, "({aside})")?;
         }
         Ok(())
     }
@@ -167,12 +194,7 @@ impl Part {
         context: &mut Context<'_>,
     ) -> Result<(), CliError> {
         self.write_rows(format, context)?;
-        if self.more {
-            context.out.flush()?;
-            let shown = self.rows.len();
-            context.note(&format!("the first {shown} of more; --limit shows them"));
-        }
-        Ok(())
+        self.tell_asides("", context)
     }
 
     /// Its rows.
@@ -195,6 +217,9 @@ impl Part {
         for row in &self.rows {
             let row = places.iter().map(|place| row[*place].clone()).collect();
             writer.row(context.out, row)?;
+        }
+        if let Some(note) = &self.note {
+            writer.note(note);
         }
         Ok(writer.end(context.out, context.screen, &context.zone, self.more)?)
     }

@@ -1,6 +1,6 @@
 //! `performance`: what is used up.
 
-use super::exit::CliError;
+use super::exit::{CliError, Exit};
 use super::parts::{self, Part, ScopeArgs, number, text, whole};
 use super::{Context, folder};
 use crate::health::Scope;
@@ -89,9 +89,18 @@ fn percent(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Why a question about a source has no answer here.
+pub(super) const OF_NO_SOURCE: &str =
+    "samples are of a machine, not of a source: --source leaves them out";
+/// How much of a disk's time has to be known before its growth is.
+const GROWTH_UNKNOWN: &str = "how a disk fills is not yet known: that takes samples of six hours";
+
 /// Runs it.
 pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
     let scope = args.scope.scope(context)?;
+    if scope.source.is_some() {
+        return Err(CliError::new(Exit::Usage, OF_NO_SOURCE));
+    }
     let mut database = folder::open_reader(&context.folder)?;
     let mut session = database.snapshot()?;
     let parts = parts_of(&mut session, &scope, args.threshold, args.scope.limit())?;
@@ -109,8 +118,26 @@ pub(super) fn parts_of(
 ) -> Result<Vec<Part>, CliError> {
     let usage = usage(session, scope, threshold)?;
     let traffic = traffic(session, scope)?;
-    let part = |name, columns, rows, nothing| Part::new(name, columns, rows, limit, nothing);
+    // In a report.
+    let of_no_source = scope.source.as_ref().map(|_| OF_NO_SOURCE);
+    let part = |name, columns, rows, nothing| {
+        let part = Part::new(name, columns, rows, limit, nothing);
+        match of_no_source {
+            Some(note) => part.noting(note),
+            None => part,
+        }
+    };
     let nothing = "no machine told anything";
+    let mut disks = part(
+        ("disk", "Disk, and how it fills"),
+        &DISK,
+        usage.iter().filter_map(disk).collect(),
+        nothing,
+    );
+    let is_young = |one: &Usage| matches!(&one.disk, Some(disk) if disk.growth_per_day.is_none());
+    if usage.iter().any(is_young) {
+        disks = disks.noting(GROWTH_UNKNOWN);
+    }
     Ok(vec![
         part(
             ("averages", "Processor and memory"),
@@ -136,12 +163,7 @@ pub(super) fn parts_of(
             periods(&usage, |one| &one.memory_periods),
             "there were none",
         ),
-        part(
-            ("disk", "Disk, and how it fills"),
-            &DISK,
-            usage.iter().filter_map(disk).collect(),
-            nothing,
-        ),
+        disks,
         part(
             ("network", "Network: what the counters gained"),
             &NETWORK,

@@ -2,6 +2,7 @@
 
 use super::exit::{CliError, Exit};
 use super::grid::Grid;
+use super::stream::Filters;
 use super::table::{FormatArgs, Heading, RowWriter};
 use super::{Context, folder, suggestion};
 use crate::read_model::view::Window;
@@ -11,6 +12,8 @@ const EXAMPLES: &str = "\
 Examples:
   nightjar query                                     every name that can be asked for
   nightjar query events --since today
+  nightjar query events --source heron/sshd --severity warning --text \"failed password\"
+  nightjar query events --entity ip:203.0.113.9 --json
   nightjar query sensor_rollups_hourly --since 3d --csv > temperatures.csv
   nightjar query recordings --since \"2026-11-19 22:00\" --until 06:00 --json";
 
@@ -24,6 +27,8 @@ pub struct Args {
     page: Page,
     #[command(flatten)]
     format: FormatArgs,
+    #[command(flatten)]
+    filters: Filters,
 }
 
 /// Which rows of a view.
@@ -43,6 +48,18 @@ pub struct Page {
 
 /// Runs it.
 pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
+    if args.filters.any() {
+        if args.name.as_deref() != Some("events") {
+            let text = "these conditions are those of `nightjar query events`; for anything else \
+                        ask `nightjar sql`";
+            return Err(CliError::new(Exit::Usage, text));
+        }
+        let window = window(&args.page, context)?;
+        let range = (window.since, window.until);
+        return args
+            .filters
+            .show(range, args.page.limit, args.format, context);
+    }
     let Some(name) = &args.name else {
         return list(args, context);
     };

@@ -37,7 +37,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
     let (now, before) = health::both(&mut session, &scope, context)?;
     let chapters = chapters(&mut session, &scope, limit, context)?;
     drop(session);
-    let whole = health::part_of(&now, &before);
+    let whole = health::part_of(&now, &before, &scope);
     match args.scope.format() {
         Format::Table => {
             parts::write_heading("Report", &scope, context)?;
@@ -77,8 +77,7 @@ fn chapters(
     limit: usize,
     context: &Context<'_>,
 ) -> Result<Vec<Chapter>, CliError> {
-    let range = (scope.since, scope.until);
-    let (errors, _) = errors::parts_of(session, scope, (errors::LEVEL, errors::BUCKET_NS), limit)?;
+    let errors = errors::parts_of(session, scope, (errors::LEVEL, errors::BUCKET_NS), limit)?;
     let threshold = performance::THRESHOLD;
     Ok(vec![
         (
@@ -96,8 +95,8 @@ fn chapters(
             "traces",
             "Traces",
             vec![
-                traces::part_of(session, range, scope.host.as_deref(), limit)?,
-                traces::patterns_of(session, range, None, limit)?,
+                traces::part_of(session, scope, limit)?,
+                traces::patterns_of(session, scope, None, limit)?,
             ],
         ),
     ])
@@ -148,5 +147,5 @@ fn write_values(
         };
         writeln!(context.out, "{name},{row},{column},{field}")?;
     }
-    Ok(())
+    part.tell_asides(&format!("{name}: "), context)
 }

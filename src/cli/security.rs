@@ -88,11 +88,11 @@ pub(super) fn parts_of(
     limit: usize,
     context: &Context<'_>,
 ) -> Result<Vec<Part>, CliError> {
-    let failed = security::failed(session, scope)?;
-    let (now, half_life_ns) = (context.clock.now(), ips::half_life_ns(context)?);
+    let one_more = limit.saturating_add(1);
+    let decay = ips::decay(context)?;
     let mut attempts = Vec::new();
-    for one in failed.attempts.iter().take(limit + 1) {
-        let known = addresses::one(session, &one.ip, now, half_life_ns)?;
+    for one in security::brute_force(session, scope, one_more)?.attempts {
+        let known = addresses::one(session, &one.ip, decay)?;
         attempts.push(vec![
             text(&one.ip),
             Owned::Integer(one.attempts),
@@ -105,7 +105,8 @@ pub(super) fn parts_of(
             Owned::Integer(one.last_at),
         ]);
     }
-    let users = failed.users.iter().map(|one| {
+    let users = security::users(session, scope, one_more as i64)?;
+    let users = users.iter().map(|one| {
         vec![
             text(&one.user),
             Owned::Integer(one.attempts),
@@ -113,7 +114,7 @@ pub(super) fn parts_of(
             Owned::Integer(one.last_at),
         ]
     });
-    let threats = addresses::high_threats(session, now, half_life_ns)?;
+    let threats = addresses::high_threats(session, scope, one_more, decay)?;
     let threats = threats.iter().map(|one| {
         vec![
             text(&one.ip),
@@ -127,9 +128,8 @@ pub(super) fn parts_of(
         ]
     });
     let (users, threats) = (users.collect(), threats.collect());
-    let one_more = limit as i64 + 1;
-    let bans = security::bans(session, scope, one_more)?;
-    let unauthorized = security::unauthorized(session, scope, one_more)?;
+    let bans = security::bans(session, scope, one_more as i64)?;
+    let unauthorized = security::unauthorized(session, scope, one_more as i64)?;
     let part = |name, columns, rows, nothing| Part::new(name, columns, rows, limit, nothing);
     Ok(vec![
         counts(session, scope)?,

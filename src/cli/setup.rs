@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::exit::{CliError, Exit};
 use super::{Context, Global, channels, folder};
-use crate::app::{Plan, StartError, Status, machine, outbound};
+use crate::app::{DetectionSettings, Plan, StartError, Status, machine, outbound};
 use crate::base::clock::MILLISECOND_NS;
 use crate::base::{fsutil, ids};
 use crate::config::{self, Config, ConfigError, Loaded, Origin, Override, Sources};
@@ -167,6 +167,7 @@ pub(super) fn plan(config: &Config, folder: &Path) -> Result<Plan, CliError> {
         recordings: recordings(config, folder)?,
         tables: tables(config),
         machine: machine(config, folder),
+        detection: detection(config),
         outbound: outbound(config),
         sabotage: sabotage()?,
     })
@@ -179,7 +180,22 @@ fn machine(config: &Config, folder: &Path) -> machine::Settings {
         interval: config.host.enabled.then(|| config.host.interval.to_std()),
         files: config.log_files(),
         journal: config.journal(folder.join(folder::DATABASE_FILE)),
+        places: config.health.place_databases.clone(),
     }
+}
+
+/// How what is odd is found after this configuration; none if it is not.
+fn detection(config: &Config) -> Option<DetectionSettings> {
+    let settings = &config.detection;
+    let lines = config
+        .tables
+        .iter()
+        .find(|(table, _)| *table == "log_lines");
+    settings.enabled.then(|| DetectionSettings {
+        sensitivity: settings.sensitivity.into(),
+        save_every: Duration::from_secs(settings.model_save_interval_seconds),
+        lines_kept: lines.and_then(|(_, limits)| Some(limits.max_age.0?.to_std())),
+    })
 }
 
 /// How long the tables keep their rows after this configuration.

@@ -91,7 +91,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
                 "free_pages_bytes": disk.free_pages_bytes,
                 "disk_free_bytes": disk.free,
                 "events_per_day": disk.growth.map(|growth| growth.events_per_day.round() as i64),
-                "growth_days": disk.growth.map(|growth| growth.days),
+                "growth_days": disk.growth.map(|growth| (growth.days * 100.0).round() / 100.0),
                 "growth_bytes_per_day": disk.bytes_per_day.map(|bytes| bytes.round() as i64),
                 "days_left": disk.days_left.map(|days| days.round() as i64),
             });
@@ -190,18 +190,19 @@ fn say(disk: &Disk, context: &mut Context<'_>) -> Result<(), CliError> {
         human_bytes(disk.free_pages_bytes),
     )?;
     let (Some(growth), Some(bytes)) = (disk.growth, disk.bytes_per_day) else {
-        let text = "How it grows is known after its first full day.";
+        let text = "How it grows is not yet known: that takes six hours.";
         return Ok(writeln!(context.out, "{text}")?);
     };
     let events = grouped(growth.events_per_day.round() as i64);
     let bytes = human_bytes(bytes.round() as i64);
-    let days = match growth.days {
-        1 => "the last full day".to_owned(),
-        days => format!("the last {days} full days"),
+    let over = if growth.days < 2.0 {
+        format!("{:.0} hours", (growth.days * 24.0).floor())
+    } else {
+        format!("{:.0} days", growth.days.floor())
     };
     write!(
         context.out,
-        "It grew by {events} events, about {bytes}, on each of {days}"
+        "Over the last {over} it grew by {events} events a day, about {bytes}"
     )?;
     match disk.days_left {
         Some(left) if left > 36_500.0 => writeln!(context.out, ": more than a century left.")?,

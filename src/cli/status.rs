@@ -67,6 +67,8 @@ struct Status {
     recordings: BTreeMap<String, i64>,
     dead_letters: i64,
     connected: BTreeMap<String, bool>,
+    /// How far the models are, in a line for people.
+    models: Option<String>,
     counters: Option<Snapshot>,
     counters_at: Option<String>,
 }
@@ -182,6 +184,7 @@ fn gather(
             .as_ref()
             .map(|told| told.connected.clone())
             .unwrap_or_default(),
+        models: told.as_ref().and_then(|told| told.models.clone()),
         counters: told.as_ref().map(|told| told.counters.clone()),
         counters_at: told.as_ref().and_then(|told| told.updated_at).map(rfc3339),
         events,
@@ -501,6 +504,9 @@ fn facts(
     facts.push(("recordings", recordings));
     if let Some(line) = told.and_then(|told| told.recordings_disk.clone()) {
         facts.push(("recordings disk", line));
+    }
+    if let Some(line) = told.and_then(|told| told.models.clone()) {
+        facts.push(("models", line));
     }
     facts.push(("dead letters", grouped(status.dead_letters)));
     if let Some(told) = told.filter(|told| status.daemon.running && !told.connected.is_empty()) {

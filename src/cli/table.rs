@@ -128,6 +128,8 @@ pub struct RowWriter {
     headings: Vec<Heading>,
     held: Vec<Vec<Owned>>,
     rows: usize,
+    note: Option<String>,
+    cursor: Option<String>,
 }
 
 impl RowWriter {
@@ -146,6 +148,8 @@ impl RowWriter {
             headings,
             held: Vec::new(),
             rows: 0,
+            note: None,
+            cursor: None,
         })
     }
 
@@ -178,6 +182,16 @@ impl RowWriter {
         }
     }
 
+    /// Something to be known of the rows; a JSON object says it at its end.
+    pub fn note(&mut self, note: &str) {
+        self.note = Some(note.to_owned());
+    }
+
+    /// Where the rows go on; a JSON object says it at its end.
+    pub fn cursor(&mut self, cursor: &str) {
+        self.cursor = Some(cursor.to_owned());
+    }
+
     /// Ends. `more` says that there are rows that were not asked for.
     pub fn end(
         self,
@@ -190,7 +204,14 @@ impl RowWriter {
             Format::JsonLines | Format::Csv => Ok(()),
             Format::Json => {
                 let line = if self.rows > 0 { "\n" } else { "" };
-                writeln!(out, "{line}],\"more\":{more}}}")
+                write!(out, "{line}],\"more\":{more}")?;
+                if let Some(note) = self.note {
+                    write!(out, ",\"note\":{}", serde_json::Value::from(note))?;
+                }
+                if let Some(cursor) = self.cursor {
+                    write!(out, ",\"cursor\":{}", serde_json::Value::from(cursor))?;
+                }
+                writeln!(out, "}}")
             }
             Format::Table if self.rows == 0 => writeln!(out, "no rows"),
             Format::Table => write_table(out, &self.headings, &self.held, screen, zone),

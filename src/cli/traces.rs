@@ -12,7 +12,7 @@ use super::when::local;
 use super::{Context, folder};
 use crate::base::clock::{DAY_NS, rfc3339};
 use crate::event::trace::{PatternType, Trigger};
-use crate::health::sql;
+use crate::health::{Scope, sql};
 use crate::read_model::view::Shape;
 use crate::storage::{Owned, Row, Session, StorageError, all, first};
 use crate::values;
@@ -185,7 +185,8 @@ fn list(args: &List, context: &mut Context<'_>) -> Result<(), CliError> {
             ip.as_deref(),
             args.host.as_deref(),
             args.page.before,
-            args.page.rows_wanted()
+            args.page.rows_wanted(),
+            None::<&str>
         ],
         LIST.len(),
     )?;
@@ -202,22 +203,22 @@ fn list(args: &List, context: &mut Context<'_>) -> Result<(), CliError> {
 /// Traces of a range for the report.
 pub(super) fn part_of(
     session: &mut dyn Session,
-    (since, until): (i64, i64),
-    host: Option<&str>,
+    scope: &Scope,
     limit: usize,
 ) -> Result<Part, CliError> {
     let found = rows(
         session,
         sql::TRACES,
         values![
-            since,
-            until,
+            scope.since,
+            scope.until,
             None::<&str>,
             0,
             None::<&str>,
-            host,
+            scope.host.as_deref(),
             None::<i64>,
-            limit as i64 + 1
+            limit as i64 + 1,
+            scope.source.as_deref()
         ],
         LIST.len(),
     )?;
@@ -226,17 +227,24 @@ pub(super) fn part_of(
     Ok(part.showing(&LIST_SHOWN))
 }
 
-/// Patterns of a range.
+/// Patterns of a range, of one machine or source those that a line of it made complete.
 pub(super) fn patterns_of(
     session: &mut dyn Session,
-    (since, until): (i64, i64),
+    scope: &Scope,
     kind: Option<&str>,
     limit: usize,
 ) -> Result<Part, CliError> {
     let found = rows(
         session,
         sql::PATTERNS,
-        values![since, until, kind, limit as i64 + 1],
+        values![
+            scope.since,
+            scope.until,
+            kind,
+            limit as i64 + 1,
+            scope.host.as_deref(),
+            scope.source.as_deref()
+        ],
         PATTERNS.len(),
     )?;
     let name = ("patterns", "Patterns, the newest first");
@@ -246,11 +254,17 @@ pub(super) fn patterns_of(
 
 fn patterns(args: &Patterns, context: &mut Context<'_>) -> Result<(), CliError> {
     let usual = 30 * DAY_NS;
-    let range = parts::range(args.since.as_deref(), args.until.as_deref(), usual, context)?;
+    let (since, until) =
+        parts::range(args.since.as_deref(), args.until.as_deref(), usual, context)?;
+    let scope = Scope {
+        since,
+        until,
+        ..Scope::default()
+    };
     let mut database = folder::open_reader(&context.folder)?;
     let mut session = database.snapshot()?;
     let limit = args.limit as usize;
-    let part = patterns_of(&mut session, range, args.kind.as_deref(), limit)?;
+    let part = patterns_of(&mut session, &scope, args.kind.as_deref(), limit)?;
     drop(session);
     match args.format.format() {
         Format::Table => part.write_text(context),

@@ -29,6 +29,24 @@ pub fn parse(text: &str, now: UnixNanos, zone: &TimeZone) -> Result<UnixNanos, W
     })
 }
 
+/// The moment that `text` means when it is still to come: as [`parse`], but `HH:MM[:SS]` is the next
+/// time the clock shows it. The moment may be past all the same.
+pub fn parse_next(text: &str, now: UnixNanos, zone: &TimeZone) -> Result<UnixNanos, WhenError> {
+    let next = || {
+        let here = zoned(now, zone)?;
+        let time: Time = text.trim().parse().ok()?;
+        let at =
+            |day: jiff::civil::Date| nanos(&day.to_datetime(time).to_zoned(zone.clone()).ok()?);
+        at(here.date())
+            .filter(|moment| *moment > now)
+            .or_else(|| at(here.date().tomorrow().ok()?))
+    };
+    match next() {
+        Some(moment) if text.trim().len() <= "23:59:59".len() && text.contains(':') => Ok(moment),
+        _ => parse(text, now, zone),
+    }
+}
+
 fn instant(text: &str, now: UnixNanos, zone: &TimeZone) -> Option<UnixNanos> {
     let here = zoned(now, zone)?;
     match text.to_ascii_lowercase().as_str() {
@@ -166,6 +184,24 @@ mod tests {
         ] {
             assert_eq!(read(text).as_deref(), Ok(meant), "{text}");
         }
+    }
+
+    #[test]
+    fn a_time_of_day_can_be_the_next_one() {
+        let now: Timestamp = NOW.parse().unwrap();
+        let now = i64::try_from(now.as_nanosecond()).unwrap();
+        let zone = TimeZone::fixed(jiff::tz::offset(1));
+        for (text, meant) in [
+            ("06:30", "2026-11-20T05:30:00.000Z"),
+            ("03:12:07", "2026-11-21T02:12:07.000Z"),
+            ("03:00", "2026-11-21T02:00:00.000Z"),
+            ("2026-11-22", "2026-11-21T23:00:00.000Z"),
+            ("2h", "2026-11-20T00:12:07.000Z"),
+        ] {
+            let read = parse_next(text, now, &zone).map(rfc3339);
+            assert_eq!(read.as_deref(), Ok(meant), "{text}");
+        }
+        assert!(parse_next("25:00", now, &zone).is_err());
     }
 
     #[test]

@@ -21,6 +21,8 @@ use crate::reactor::time_window::TimeWindow;
 pub struct Alerts {
     /// At most one alert of a kind per recipient within so long, 0s to 1d.
     pub window: Duration,
+    /// The same for what is found in lines and numbers, patterns and anomalies, 0s to 1d.
+    pub detection_window: Duration,
     /// File with the private key for web push (`nightjar alerts vapid-key` makes it).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "path"))]
@@ -39,6 +41,7 @@ impl Default for Alerts {
     fn default() -> Self {
         Self {
             window: Duration::from_secs(300),
+            detection_window: Duration::from_secs(900),
             vapid_key_file: None,
             contact: None,
             recipient: Vec::new(),
@@ -141,8 +144,11 @@ impl Alerts {
             detections: one.detections.clone(),
             audience: one.recipients,
         };
+        let nanos =
+            |window: Duration| i64::try_from(window.to_std().as_nanos()).unwrap_or(i64::MAX);
         Settings {
-            window_ns: i64::try_from(self.window.to_std().as_nanos()).unwrap_or(i64::MAX),
+            window_ns: nanos(self.window),
+            detection_window_ns: nanos(self.detection_window),
             recipients: self.recipient.iter().map(recipient).collect(),
             profiles: self.profile.iter().map(profile).collect(),
         }
@@ -159,6 +165,12 @@ const PROFILES_MAX: usize = 64;
 /// What is wrong with single values.
 pub(super) fn values(alerts: &Alerts, complaints: &mut Vec<Complaint>) {
     range("alerts.window", alerts.window, &WINDOW, complaints);
+    range(
+        "alerts.detection_window",
+        alerts.detection_window,
+        &WINDOW,
+        complaints,
+    );
     let contact = alerts.contact.as_deref().unwrap_or("mailto:");
     if !contact.starts_with("mailto:") && !contact.starts_with("https://") {
         let message = "must begin with mailto: or https://, as push services demand";

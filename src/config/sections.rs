@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::alarm::Alarm;
 use super::alerts::Alerts;
 use super::clip_names::PathPattern;
+use super::detection::Detection;
 use super::health::Health;
 use super::host::{Host, LogFile, Logs};
 use super::people::{Faces, Packages, Presence};
@@ -70,6 +71,8 @@ pub struct Config {
     pub presence: Presence,
     /// The box's own health.
     pub health: Health,
+    /// What is usual is learned, and what is not is told.
+    pub detection: Detection,
     /// The machine that Nightjar runs on.
     pub host: Host,
     /// The logs of the machine.

@@ -388,6 +388,30 @@ fn values_out_of_range_say_the_range() {
 }
 
 #[test]
+fn settings_of_detection_are_refused_out_of_their_range() {
+    for (text, message) in [
+        (
+            "detection.model_save_interval_seconds = 0",
+            "1:41: `detection.model_save_interval_seconds` must be a whole number from 1 to 86400, \
+             not the number 0",
+        ),
+        (
+            "detection.model_save_interval_seconds = 86401",
+            "1:41: `detection.model_save_interval_seconds` must be a whole number from 1 to 86400, \
+             not the number 86401",
+        ),
+        (
+            "detection.sensitivity = 'loud'",
+            "1:25: `detection.sensitivity` must be one of \"low\", \"normal\", \"high\", not the text \"loud\"",
+        ),
+    ] {
+        refused(text, message);
+    }
+    let least = House::with("detection.model_save_interval_seconds = 1").load();
+    assert_eq!(least.config.detection.model_save_interval_seconds, 1);
+}
+
+#[test]
 fn keys_that_contradict_each_other_are_told_at_the_place_of_one() {
     refused(
         "mqtt.max_packet = '128 MiB'",

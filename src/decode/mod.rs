@@ -225,6 +225,7 @@ fn event(draft: Draft, topic: Option<Arc<str>>, received_at: UnixNanos) -> NewEv
         cause: None,
         text: draft.text,
         event: draft.event,
+        body: None,
     }
 }
 

@@ -205,12 +205,45 @@ pub struct AlertRaised {
     pub event: i64,
     /// Deliveries to be made.
     pub targets: Vec<Target>,
-    /// Who is not told, having been told of the same within the window.
+    /// Who is not told, having been told of the same within the window, or as it is snoozed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suppressed: Vec<String>,
+    /// How much harm it may mean, 0 to 100.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub risk_score: f64,
+    /// Whom or what it is about: the type and the canonical value of an entity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<(String, String)>,
 }
 
-/// The same again within the window: counted, not delivered.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
+}
+
+/// Somebody wants an alert to be raised, or counted where it is raised already. It happened when the
+/// event says; the event's text is the message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlertRequested {
+    /// What it is about, such as `ml` or `correlation`.
+    pub alert_type: String,
+    /// What found it.
+    pub rule_name: String,
+    /// Severity on the scale 0–6.
+    pub severity_id: i64,
+    /// What counts as the same alert.
+    pub dedup_key: String,
+    /// How much harm it may mean, 0 to 100, if whoever asks knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk_score: Option<f64>,
+    /// Whom or what it is about: the type and the canonical value of an entity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<(String, String)>,
+    /// What comes so soon before or after the first counts as the same, nanoseconds.
+    pub window_ns: i64,
+}
+
+/// The same again within the window: counted, and told only to those who were not told of it yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AlertSuppressed {
     /// The alert that people were told of.
@@ -221,6 +254,73 @@ pub struct AlertSuppressed {
     pub severity_id: i64,
     /// Who would have been told.
     pub recipients: Vec<String>,
+    /// Deliveries to be made to those who have not been told of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<Target>,
+    /// How much harm it may mean, 0 to 100.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub risk_score: f64,
+}
+
+/// Somebody has seen an alert.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlertAcknowledged {
+    /// The alert.
+    pub alert: i64,
+    /// Seen, or not any more.
+    pub acknowledged: bool,
+    /// Who says so.
+    pub by: String,
+}
+
+/// Whether an alert was right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// True positive: there was something.
+    #[serde(rename = "tp")]
+    TruePositive,
+    /// False positive: there was nothing.
+    #[serde(rename = "fp")]
+    FalsePositive,
+}
+
+impl Verdict {
+    /// As stored.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TruePositive => "tp",
+            Self::FalsePositive => "fp",
+        }
+    }
+
+    /// The verdict with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::TruePositive, Self::FalsePositive]
+            .into_iter()
+            .find(|verdict| verdict.name() == name)
+    }
+}
+
+/// Somebody says whether an alert was right.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlertJudged {
+    /// The alert.
+    pub alert: i64,
+    /// What they say.
+    pub verdict: Verdict,
+    /// Who says so.
+    pub by: String,
+}
+
+/// Nobody is to be told of an alert for a while. A time that is past ends it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlertSnoozed {
+    /// What counts as the same alert.
+    pub dedup_key: String,
+    /// Until when, Unix nanoseconds.
+    pub until: i64,
+    /// Who wants it so.
+    pub by: String,
 }
 
 /// How a try to deliver ended.

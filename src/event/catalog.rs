@@ -11,8 +11,8 @@
 use thiserror::Error;
 
 use super::{
-    alarm, animal, camera, house, liveness, message, people, pet, recording, registry, retention,
-    sensor, system, timelapse, trace, upcast, vault,
+    alarm, animal, anomaly, camera, house, liveness, message, people, pet, recording, registry,
+    retention, sensor, system, timelapse, trace, upcast, vault,
 };
 
 /// Nesting allowed in a stored body: deeper ones are refused, not followed.
@@ -197,9 +197,9 @@ catalog! {
     /// Cameras are asked to record; the text says why.
     RecordingRequested = "recording.requested" v 1 (alarm::RecordingRequested);
     /// People are to be told; the text says what.
-    AlertRaised = "alert.raised" v 1 (alarm::AlertRaised);
+    AlertRaised = "alert.raised" v 2 (alarm::AlertRaised);
     /// People are not told again so soon.
-    AlertSuppressed = "alert.suppressed" v 1 (alarm::AlertSuppressed);
+    AlertSuppressed = "alert.suppressed" v 2 (alarm::AlertSuppressed);
     /// Somebody was told, or could not be; the text says what went wrong.
     AlertAttempted = "alert.attempted" v 1 (alarm::AlertAttempted);
     // Registries, liveness, acknowledgements, time-lapses.
@@ -274,6 +274,17 @@ catalog! {
     IpListed = "ip.listed" v 1 (trace::IpListed);
     /// A local database says where an address belongs.
     IpLocated = "ip.located" v 1 (trace::IpLocated);
+    // What people say of alerts, and what models find.
+    /// Somebody wants an alert to be raised; the text says what of.
+    AlertRequested = "alert.requested" v 1 (alarm::AlertRequested);
+    /// Somebody has seen an alert, or takes that back.
+    AlertAcknowledged = "alert.acknowledged" v 1 (alarm::AlertAcknowledged);
+    /// Somebody says whether an alert was right; the text says why.
+    AlertJudged = "alert.judged" v 1 (alarm::AlertJudged);
+    /// Nobody is to be told of an alert for a while.
+    AlertSnoozed = "alert.snoozed" v 1 (alarm::AlertSnoozed);
+    /// A model found something odd; the text says what.
+    AnomalyDetected = "anomaly.detected" v 1 (anomaly::AnomalyDetected);
 }
 
 impl Kind {

@@ -74,9 +74,16 @@ pub struct NewEvent {
     pub text: Option<String>,
     /// The typed payload.
     pub event: Event,
+    /// The payload as it is stored, if it is encoded already.
+    pub(crate) body: Option<Vec<u8>>,
 }
 
 impl NewEvent {
+    /// Encodes the payload now, so that the writer need not. It must not change any more.
+    pub(crate) fn encode(&mut self) {
+        self.body = Some(self.event.encode());
+    }
+
     /// An event of the program's own making, at `at`.
     pub fn own(at: UnixNanos, stream: impl Into<String>, event: impl Into<Event>) -> Self {
         let stream = stream.into();
@@ -90,6 +97,7 @@ impl NewEvent {
             cause: None,
             text: None,
             event: event.into(),
+            body: None,
         }
     }
 

@@ -1,13 +1,16 @@
 //! Events: everything that happens on the box, as typed values. No I/O here.
 //!
 //! [`catalog`] is the table of kinds; the payload structs stand in one file per subject;
-//! [`envelope`] is what the event log adds around a payload; [`sentence`] says an event in words.
+//! [`envelope`] is what the event log adds around a payload; [`sentence`] says an event in words,
+//! [`entity`] who and what it is about.
 
 pub mod action;
 pub mod alarm;
 pub mod animal;
+pub mod anomaly;
 pub mod camera;
 pub mod catalog;
+pub mod entity;
 pub mod envelope;
 pub mod house;
 pub mod liveness;

@@ -1,7 +1,7 @@
 //! An event in words: "Front door opened". One sentence per kind, for `tail`, the `events` table
 //! and live lines. The text is plain data; whoever prints it makes control characters visible.
 
-use super::alarm::{ArmState, AttemptStatus};
+use super::alarm::{ArmState, AttemptStatus, Verdict};
 use super::camera::Detection;
 use super::house::{ArmMode, FacePrivacy};
 use super::people::{FaceMatched, NOBODY, PresenceCause, ReminderCause};
@@ -108,6 +108,24 @@ pub fn sentence_with(envelope: &Envelope, names: Names<'_>) -> String {
             IpList::None => format!("{} is on no list", listed.ip),
         },
         Event::IpLocated(located) => format!("{} was located", located.ip),
+        Event::AlertAcknowledged(seen) if seen.acknowledged => {
+            format!("{} has seen alert {}", seen.by, seen.alert)
+        }
+        Event::AlertAcknowledged(seen) => format!("{} has not seen alert {}", seen.by, seen.alert),
+        Event::AlertJudged(judged) => match judged.verdict {
+            Verdict::TruePositive => format!("{} says alert {} was right", judged.by, judged.alert),
+            Verdict::FalsePositive => {
+                format!("{} says alert {} was a false one", judged.by, judged.alert)
+            }
+        },
+        Event::AlertRequested(wish) => format!("{} asks for an alert", excerpt(&wish.rule_name)),
+        Event::AlertSnoozed(snoozed) => {
+            format!("{} lets alerts {} rest", snoozed.by, snoozed.dedup_key)
+        }
+        Event::AnomalyDetected(found) if envelope.text().is_empty() => {
+            format!("{} is not as usual", excerpt(&found.subject))
+        }
+        Event::AnomalyDetected(_) => excerpt(envelope.text()),
         Event::MetricsSampled(sample) => {
             format!("{} {} metrics", label(&sample.host), sample.group)
         }

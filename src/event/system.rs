@@ -58,6 +58,11 @@ impl LogWritten {
     pub const USER: &str = "user";
     /// The field for the program, where the source is a file of several.
     pub const SERVICE: &str = "service";
+    /// The field for of how many such lines this one tells (`message repeated 5 times`).
+    pub const COUNT: &str = "count";
+
+    /// Most that one line is believed to stand for.
+    pub const TIMES_MAX: i64 = 1_000;
 
     /// A field that is a text.
     pub fn field(&self, name: &str) -> Option<&str> {
@@ -74,6 +79,16 @@ impl LogWritten {
     /// What happened: one of [`super::action`], or a publisher's own word.
     pub fn action(&self) -> Option<&str> {
         self.field(Self::ACTION)
+    }
+
+    /// How often it tells that it happened: 1 to [`Self::TIMES_MAX`].
+    pub fn times(&self) -> i64 {
+        let count = self.fields.get(Self::COUNT);
+        let count = count.filter(|count| count.is_i64() || count.is_u64());
+        count.map_or(1, |count| {
+            let times = count.as_i64().unwrap_or(Self::TIMES_MAX);
+            times.clamp(1, Self::TIMES_MAX)
+        })
     }
 
     /// The program that wrote it.

@@ -198,6 +198,9 @@ pub struct PatternDetected {
     pub root_cause: Option<String>,
     /// What may help.
     pub recommendations: Vec<String>,
+    /// Position of the pattern that this is, grown meanwhile; none when it is a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grown_from: Option<i64>,
 }
 
 /// The patterns that are looked for.

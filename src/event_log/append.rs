@@ -59,6 +59,13 @@ impl Ledger {
             None => None,
         };
         let position = self.head + 1;
+        let encoded;
+        let body = if let Some(body) = &new.body {
+            body
+        } else {
+            encoded = new.event.encode();
+            &encoded
+        };
         session.write(
             "INSERT INTO event_log (position, kind, version, occurred_at, received_at, stream, \
              source, topic, flags, cause, text, body) \
@@ -75,7 +82,7 @@ impl Ledger {
                 new.flags.0,
                 new.cause,
                 new.text.as_deref(),
-                &new.event.encode(),
+                body,
             ],
         )?;
         self.head = position;

@@ -1,6 +1,9 @@
 //! What is known of addresses, with the score as it is by now.
 
-use super::sql;
+use std::cmp::Ordering;
+
+use super::leading::Leading;
+use super::{Scope, sql};
 use crate::base::clock::UnixNanos;
 use crate::event::trace::IpList;
 use crate::read_model::reputation::{HIGH_THREAT, IpType, Standing, decayed};
@@ -36,8 +39,17 @@ pub struct Address {
     pub place: [Option<String>; 3],
 }
 
+/// Until when scores decay, and how fast.
+#[derive(Clone, Copy, Debug)]
+pub struct Decay {
+    /// The moment of the score.
+    pub now: UnixNanos,
+    /// After so long without a line a score lies halfway to its base.
+    pub half_life_ns: i64,
+}
+
 impl Address {
-    fn read(row: &dyn Row, now: UnixNanos, half_life_ns: i64) -> Result<Self, StorageError> {
+    fn read(row: &dyn Row, decay: Decay) -> Result<Self, StorageError> {
         let text = |column| row.opt_text(column).map(|text| text.map(ToOwned::to_owned));
         let kind = row.text(1)?.to_owned();
         let (white, black) = (row.int(2)? != 0, row.int(3)? != 0);
@@ -56,6 +68,7 @@ impl Address {
             },
             list: listed,
         };
+        let Decay { now, half_life_ns } = decay;
         let seen_at = last_seen_at.unwrap_or(now);
         Ok(Self {
             ip: row.text(0)?.to_owned(),
@@ -73,53 +86,98 @@ impl Address {
         })
     }
 
+    /// The highest first; of equals, who was seen last.
+    fn by_score(one: &Self, other: &Self) -> Ordering {
+        let newest = other.last_seen_at.cmp(&one.last_seen_at);
+        other.score.total_cmp(&one.score).then(newest)
+    }
+
     /// Whether people should know of it: a whitelisted one never.
     pub fn is_high_threat(&self) -> bool {
         self.score >= HIGH_THREAT as f64 && self.list != Some("whitelist")
     }
 }
 
-/// Those whose score is `least` or more by now, the highest first.
+/// Those whose score is `least` or more by now, the `most` highest first. Of a scope of one machine
+/// or source only those that a line of it names within its range.
 pub fn known(
     session: &mut dyn Session,
+    scope: &Scope,
     least: f64,
-    now: UnixNanos,
-    half_life_ns: i64,
+    most: usize,
+    decay: Decay,
 ) -> Result<Vec<Address>, StorageError> {
+    let mut highest = Leading::new(most, Address::by_score);
+    each(session, scope, least, decay, &mut |address| {
+        highest.push(address);
+    })?;
+    Ok(highest.into_vec())
+}
+
+/// The addresses that are a high threat now, the `most` highest first.
+pub fn high_threats(
+    session: &mut dyn Session,
+    scope: &Scope,
+    most: usize,
+    decay: Decay,
+) -> Result<Vec<Address>, StorageError> {
+    let mut highest = Leading::new(most, Address::by_score);
+    each(session, scope, HIGH_THREAT as f64, decay, &mut |address| {
+        if address.is_high_threat() {
+            highest.push(address);
+        }
+    })?;
+    Ok(highest.into_vec())
+}
+
+/// How many of them were seen within the range of the scope, and not after now.
+pub fn count_high_threats(
+    session: &mut dyn Session,
+    scope: &Scope,
+    decay: Decay,
+) -> Result<i64, StorageError> {
+    let mut count = 0;
+    let seen = scope.since..=decay.now;
+    each(session, scope, HIGH_THREAT as f64, decay, &mut |address| {
+        let is_seen = address.last_seen_at.is_some_and(|at| seen.contains(&at));
+        count += i64::from(is_seen && address.is_high_threat());
+    })?;
+    Ok(count)
+}
+
+/// One by one: a month of attacks leaves many.
+fn each(
+    session: &mut dyn Session,
+    scope: &Scope,
+    least: f64,
+    decay: Decay,
+    found: &mut dyn FnMut(Address),
+) -> Result<(), StorageError> {
     // A score never decays upwards, so that a stored one below is below by now; half a point is what
     // a stored integer may have lost.
     let stored = (least - 0.5).floor() as i64;
-    let mut found = all(session, sql::THREATS, values![stored], |row| {
-        Address::read(row, now, half_life_ns)
-    })?;
-    found.retain(|address| address.score >= least);
-    found.sort_by(|a, b| {
-        let newest = b.last_seen_at.cmp(&a.last_seen_at);
-        b.score.total_cmp(&a.score).then(newest)
-    });
-    Ok(found)
-}
-
-/// The addresses that are a high threat now, the highest first.
-pub fn high_threats(
-    session: &mut dyn Session,
-    now: UnixNanos,
-    half_life_ns: i64,
-) -> Result<Vec<Address>, StorageError> {
-    let mut found = known(session, HIGH_THREAT as f64, now, half_life_ns)?;
-    found.retain(Address::is_high_threat);
-    Ok(found)
+    let (host, source) = (scope.host.as_deref(), scope.source.as_deref());
+    session.read(
+        sql::THREATS,
+        values![scope.since, scope.until, host, source, stored],
+        &mut |row| {
+            let address = Address::read(row, decay)?;
+            if address.score >= least {
+                found(address);
+            }
+            Ok(())
+        },
+    )
 }
 
 /// One address.
 pub fn one(
     session: &mut dyn Session,
     ip: &str,
-    now: UnixNanos,
-    half_life_ns: i64,
+    decay: Decay,
 ) -> Result<Option<Address>, StorageError> {
     first(session, sql::ADDRESS, values![ip], |row| {
-        Address::read(row, now, half_life_ns)
+        Address::read(row, decay)
     })
 }
 

@@ -8,7 +8,7 @@ use super::formula::{GAIN_MAX, gained};
 use super::performance::{NetworkSample, counters_before};
 use super::{Scope, hosts, sql};
 use crate::base::clock::{UnixNanos, bucket_start};
-use crate::storage::{Session, StorageError, all};
+use crate::storage::{Row, Session, StorageError, all, first};
 use crate::values;
 
 /// Sums of the same numbers in another order differ by less than this part of them.
@@ -46,9 +46,6 @@ pub struct Comparison {
 struct Anew {
     sums: BTreeMap<Key, Sums>,
     uniques: BTreeSet<(UnixNanos, Unique)>,
-    /// Where the first sample of a machine follows one that is gone: what the network moved is
-    /// known to the rollup alone.
-    unknown: BTreeSet<Key>,
 }
 
 /// Compares all quarters within the range, widened to whole ones, as far as no base row has gone.
@@ -57,36 +54,30 @@ pub fn compare(
     since: UnixNanos,
     until: UnixNanos,
 ) -> Result<Comparison, StorageError> {
-    let cuts = all(session, sql::CUTS, &[], |row| {
-        Ok((row.text(0)?.to_owned(), row.int(1)?))
-    })?;
-    let cut = cuts.iter().map(|(_, before)| *before).max();
+    let cuts = all(session, sql::CUTS, &[], |row| row.int(0))?;
+    let cut = cuts.into_iter().max();
     let since = bucket_start(since, QUARTER_NS);
     let since = cut.map_or(since, |cut| since.max(next_quarter(cut)));
     let until = next_quarter(until).max(since);
-    let samples_cut = cuts.iter().any(|(table, _)| table == "network_samples");
     let kept = quarters(session, since, until, None)?;
     let kept_uniques = uniques(session, since, until, None)?;
     let mut anew = Anew::default();
     read_lines(session, since, until, &mut anew)?;
     read_system(session, since, until, &mut anew)?;
-    read_network(session, since, until, samples_cut, &mut anew)?;
+    read_network(session, since, until, &mut anew)?;
     let keys: BTreeSet<_> = kept.keys().chain(anew.sums.keys()).collect();
     let mut differences = Vec::new();
     let nothing = Sums::default();
     for key in &keys {
         let (kept, sums) = (kept.get(*key), anew.sums.get(*key));
         let (kept, sums) = (kept.unwrap_or(&nothing), sums.unwrap_or(&nothing));
-        let network = !anew.unknown.contains(*key);
-        differences.extend(
-            differing(kept, sums, network).map(|(what, kept, anew)| Difference {
-                quarter_at: key.0,
-                host: key.1.clone(),
-                what: what.to_owned(),
-                kept,
-                anew,
-            }),
-        );
+        differences.extend(differing(kept, sums).map(|(what, kept, anew)| Difference {
+            quarter_at: key.0,
+            host: key.1.clone(),
+            what: what.to_owned(),
+            kept,
+            anew,
+        }));
     }
     for who in kept_uniques.symmetric_difference(&anew.uniques) {
         let (quarter_at, (what, value, host)) = who;
@@ -124,7 +115,6 @@ const NETWORK: usize = 4;
 fn differing<'a>(
     kept: &'a Sums,
     anew: &'a Sums,
-    network: bool,
 ) -> impl Iterator<Item = (&'static str, f64, f64)> + 'a {
     let means = [
         ("cpu", &kept.cpu, &anew.cpu),
@@ -147,9 +137,7 @@ fn differing<'a>(
         }
     }
     for (index, name) in COUNTS.iter().enumerate() {
-        if network || index >= NETWORK {
-            pairs.push((name, kept.counts[index] as f64, anew.counts[index] as f64));
-        }
+        pairs.push((name, kept.counts[index] as f64, anew.counts[index] as f64));
     }
     pairs
         .into_iter()
@@ -181,9 +169,13 @@ fn read_lines(
             unique("banned_ip", row.opt_text(4)?);
         }
         let counts = &mut anew.sums.entry((quarter, host)).or_default().counts;
-        let happened = [true, failed, banned, level >= 3, level == 2];
-        for (count, happened) in counts[NETWORK..].iter_mut().zip(happened) {
-            *count += i64::from(happened);
+        let failed = if failed { row.int(6)? } else { 0 };
+        let [banned, bad, odd] = [banned, level >= 3, level == 2].map(i64::from);
+        for (count, more) in counts[NETWORK..]
+            .iter_mut()
+            .zip([1, failed, banned, bad, odd])
+        {
+            *count += more;
         }
         Ok(())
     })
@@ -221,22 +213,21 @@ fn read_network(
     session: &mut dyn Session,
     since: UnixNanos,
     until: UnixNanos,
-    samples_cut: bool,
     anew: &mut Anew,
 ) -> Result<(), StorageError> {
     for host in hosts(session, sql::NETWORK_HOSTS, &Scope::default())? {
-        let before = counters_before(session, &host, since)?;
+        let mut known = counters_before(session, &host, since)?;
+        // No comparison begins before what is gone.
+        let base = first(session, sql::NETWORK_BASE, values![&host], counters)?;
+        for (known, base) in known.iter_mut().zip(base.unwrap_or_default()) {
+            *known = known.or(base);
+        }
         let samples = all(
             session,
             sql::NETWORK_SAMPLES,
             values![since, until, &host],
             NetworkSample::read,
         )?;
-        if let (None, true, Some(first)) = (&before, samples_cut, samples.first()) {
-            let quarter = bucket_start(first.at, QUARTER_NS);
-            anew.unknown.insert((quarter, host.clone()));
-        }
-        let mut known = before.unwrap_or_default();
         for sample in samples {
             let quarter = bucket_start(sample.at, QUARTER_NS);
             let counts = &mut anew.sums.entry((quarter, host.clone())).or_default().counts;
@@ -248,4 +239,12 @@ fn read_network(
         }
     }
     Ok(())
+}
+
+fn counters(row: &dyn Row) -> Result<[Option<i64>; NETWORK], StorageError> {
+    let mut counters = [None; NETWORK];
+    for (column, counter) in counters.iter_mut().enumerate() {
+        *counter = row.opt_int(column)?;
+    }
+    Ok(counters)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::formula::{Spike, spikes};
+use super::formula::{self, Spike};
 use super::{Scope, likeness, sql};
 use crate::base::clock::UnixNanos;
 use crate::storage::{Owned, Session, StorageError, all};
@@ -11,7 +11,7 @@ use crate::values;
 
 /// So many times the same error is a recurring one.
 pub const RECURRING_MIN: i64 = 3;
-/// So many bad lines are looked at, the newest: some hundred MiB of text at most.
+/// So many bad lines are held against each other, the newest: their texts are read one by one.
 pub const LINES_MAX: i64 = 200_000;
 
 /// Bad lines by level.
@@ -25,16 +25,12 @@ pub struct Levels {
     pub critical: i64,
 }
 
-/// What the bad lines tell.
+/// Errors that come again and again.
 #[derive(Clone, Debug, Default)]
-pub struct Bad {
-    /// By source, the most frequent first.
-    pub by_source: Vec<BySource>,
-    /// The same line again and again, the most frequent first.
+pub struct Again {
+    /// The most frequent first.
     pub recurring: Vec<Recurring>,
-    /// When there were far more than usual.
-    pub spikes: Vec<Spike>,
-    /// Whether only the newest [`LINES_MAX`] were looked at.
+    /// Whether only the newest [`LINES_MAX`] lines were looked at.
     pub cut: bool,
 }
 
@@ -70,15 +66,6 @@ pub struct Recurring {
     pub message: String,
 }
 
-struct Line {
-    at: UnixNanos,
-    level: i64,
-    host: String,
-    source: String,
-    program: Option<String>,
-    text: String,
-}
-
 /// Bad lines by level.
 pub fn levels(session: &mut dyn Session, scope: &Scope) -> Result<Levels, StorageError> {
     let mut levels = Levels::default();
@@ -103,101 +90,95 @@ pub fn levels(session: &mut dyn Session, scope: &Scope) -> Result<Levels, Storag
     Ok(levels)
 }
 
-/// Looks at the lines of `level` (2 warning, 3 error, 4 critical) and above; spikes are counted in
-/// buckets of `bucket_ns`.
-pub fn bad(
+/// When there were far more lines of `level` (2 warning, 3 error, 4 critical) and above than usual,
+/// in buckets of `bucket_ns`.
+pub fn spikes(
     session: &mut dyn Session,
     scope: &Scope,
     level: i64,
     bucket_ns: i64,
-) -> Result<Bad, StorageError> {
-    let mut lines = all(
-        session,
-        sql::BAD_LINES,
-        values![
-            scope.since,
-            scope.until,
-            scope.host.as_deref(),
-            scope.source.as_deref(),
-            level,
-            LINES_MAX + 1
-        ],
-        |row| {
-            Ok(Line {
-                at: row.int(0)?,
-                level: row.int(1)?,
-                host: row.text(2)?.to_owned(),
-                source: row.text(3)?.to_owned(),
-                program: row.opt_text(4)?.map(ToOwned::to_owned),
-                text: row.opt_text(6)?.unwrap_or_default().to_owned(),
-            })
-        },
-    )?;
-    let cut = lines.len() as i64 > LINES_MAX;
-    lines.truncate(LINES_MAX as usize);
-    // Of a cut range only the part that was looked at has a mean.
-    let since = if cut {
-        lines.last().map_or(scope.since, |line| line.at)
-    } else {
-        scope.since
-    };
-    let times: Vec<_> = lines.iter().map(|line| line.at).collect();
-    Ok(Bad {
-        by_source: by_source(&lines),
-        recurring: recurring(&lines),
-        spikes: spikes(&times, since, scope.until, bucket_ns),
-        cut,
+) -> Result<Vec<Spike>, StorageError> {
+    let (host, source) = (scope.host.as_deref(), scope.source.as_deref());
+    let values = values![scope.since, scope.until, host, source, level, bucket_ns];
+    let counts = all(session, sql::BAD_BUCKETS, values, |row| {
+        Ok((row.int(0)?, row.int(1)?))
+    })?;
+    Ok(formula::spikes(
+        &counts,
+        scope.since,
+        scope.until,
+        bucket_ns,
+    ))
+}
+
+/// Lines of `level` and above by source, the `most` frequent first.
+pub fn by_source(
+    session: &mut dyn Session,
+    scope: &Scope,
+    level: i64,
+    most: i64,
+) -> Result<Vec<BySource>, StorageError> {
+    let (host, source) = (scope.host.as_deref(), scope.source.as_deref());
+    let values = values![scope.since, scope.until, host, source, level, most];
+    all(session, sql::BAD_SOURCES, values, |row| {
+        Ok(BySource {
+            host: row.text(0)?.to_owned(),
+            source: row.text(1)?.to_owned(),
+            lines: row.int(2)?,
+            errors: row.int(3)?,
+            last_at: row.int(4)?,
+        })
     })
 }
 
-fn by_source(lines: &[Line]) -> Vec<BySource> {
-    let mut sources = BTreeMap::<(&str, &str), BySource>::new();
-    for line in lines {
-        let known = sources
-            .entry((&line.host, &line.source))
-            .or_insert_with(|| BySource {
-                host: line.host.clone(),
-                source: line.source.clone(),
-                lines: 0,
-                errors: 0,
-                last_at: line.at,
-            });
-        known.lines += 1;
-        known.errors += i64::from(line.level >= 3);
-    }
-    let mut found: Vec<_> = sources.into_values().collect();
-    found.sort_by_key(|one| -one.lines);
-    found
-}
-
-/// The lines stand newest first.
-fn recurring(lines: &[Line]) -> Vec<Recurring> {
-    let mut alike = BTreeMap::<(&str, String), Recurring>::new();
-    for line in lines {
-        let program = line.program.as_deref().unwrap_or(&line.source);
-        let known = alike
-            .entry((program, likeness::of(&line.text)))
-            .or_insert_with(|| Recurring {
-                source: program.to_owned(),
-                count: 0,
-                first_at: line.at,
-                last_at: line.at,
-                every_s: 0.0,
-                message: line.text.clone(),
-            });
-        known.count += 1;
-        known.first_at = line.at;
-    }
-    let mut found: Vec<_> = alike
+/// The same line of `level` and above again and again.
+pub fn recurring(
+    session: &mut dyn Session,
+    scope: &Scope,
+    level: i64,
+) -> Result<Again, StorageError> {
+    let mut alike = BTreeMap::<(String, String), Recurring>::new();
+    let mut lines = 0;
+    let (host, source) = (scope.host.as_deref(), scope.source.as_deref());
+    session.read(
+        sql::BAD_LINES,
+        values![scope.since, scope.until, host, source, level, LINES_MAX + 1],
+        &mut |row| {
+            lines += 1;
+            if lines > LINES_MAX {
+                return Ok(());
+            }
+            let (at, program) = (row.int(0)?, row.text(1)?);
+            let text = row.opt_text(2)?.unwrap_or_default();
+            // The newest line comes first.
+            let known = alike
+                .entry((program.to_owned(), likeness::of(text)))
+                .or_insert_with(|| Recurring {
+                    source: program.to_owned(),
+                    count: 0,
+                    first_at: at,
+                    last_at: at,
+                    every_s: 0.0,
+                    message: text.to_owned(),
+                });
+            known.count += 1;
+            known.first_at = at;
+            Ok(())
+        },
+    )?;
+    let mut recurring: Vec<_> = alike
         .into_values()
         .filter(|one| one.count >= RECURRING_MIN)
         .collect();
-    for one in &mut found {
-        let span = (one.last_at - one.first_at) as f64 / 1e9;
+    for one in &mut recurring {
+        let span = one.last_at.saturating_sub(one.first_at) as f64 / 1e9;
         one.every_s = span / (one.count - 1) as f64;
     }
-    found.sort_by_key(|one| (-one.count, -one.last_at));
-    found
+    recurring.sort_by_key(|one| (-one.count, -one.last_at));
+    Ok(Again {
+        recurring,
+        cut: lines > LINES_MAX,
+    })
 }
 
 /// Traces of errors by type: type, category, traces, machines, highest severity, first and last

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::base::clock::{DAY_NS, MINUTE_NS, SECOND_NS, UnixNanos};
+use crate::base::clock::{DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, UnixNanos};
 
 /// So many failed logins of one address are an attempt by brute force.
 pub const ATTEMPTS_MIN: i64 = 5;
@@ -26,6 +26,9 @@ pub const ANOMALY_SIGMAS: f64 = 3.0;
 /// Fewer values have no mean to speak of. With ten, no value can lie further than 3 σ from a mean
 /// that it is part of (the most is (n − 1) / √n).
 pub const ANOMALY_VALUES_MIN: usize = 12;
+
+/// Of less time nobody can tell what a day brings: one copied file would fill the disk by tonight.
+pub const GROWTH_SPAN_MIN_NS: i64 = 6 * HOUR_NS;
 
 /// Three anomalies within so long are no chance.
 const SPELL_NS: i64 = 300 * SECOND_NS;
@@ -133,9 +136,10 @@ pub struct Spike {
     pub mean: f64,
 }
 
-/// The spikes among times within `[since, until)`, in buckets of `width_ns` from `since` on.
+/// The spikes among buckets of `width_ns` that begin at `since`: the number of each that has any
+/// errors, from 0, and how many it has.
 pub fn spikes(
-    times: &[UnixNanos],
+    counts: &[(i64, i64)],
     since: UnixNanos,
     until: UnixNanos,
     width_ns: i64,
@@ -143,17 +147,14 @@ pub fn spikes(
     if until <= since || width_ns <= 0 {
         return Vec::new();
     }
-    let mut counts = std::collections::BTreeMap::<i64, i64>::new();
-    for at in times {
-        *counts.entry((at - since).div_euclid(width_ns)).or_default() += 1;
-    }
-    let buckets = (until.saturating_sub(since) as f64 / width_ns as f64).ceil();
-    let mean = times.len() as f64 / buckets.max(1.0);
+    let buckets = until.saturating_sub(since) as f64 / width_ns as f64;
+    let errors: i64 = counts.iter().map(|(_, errors)| errors).sum();
+    let mean = errors as f64 / buckets.ceil().max(1.0);
     counts
-        .into_iter()
-        .filter(|&(_, errors)| errors >= SPIKE_MIN && errors as f64 >= mean * SPIKE_TIMES_MEAN)
-        .map(|(bucket, errors)| Spike {
-            at: since + bucket * width_ns,
+        .iter()
+        .filter(|&&(_, errors)| errors >= SPIKE_MIN && errors as f64 >= mean * SPIKE_TIMES_MEAN)
+        .map(|&(bucket, errors)| Spike {
+            at: since.saturating_add(bucket.saturating_mul(width_ns)),
             errors,
             mean,
         })
@@ -234,11 +235,9 @@ pub fn gained(before: Option<i64>, now: Option<i64>) -> i64 {
     }
 }
 
-/// How a value changes per day between two samples; none when they lie at the same time.
-pub fn per_day(first: (UnixNanos, i64), last: (UnixNanos, i64)) -> Option<f64> {
-    let span = last.0.saturating_sub(first.0);
-    let change = last.1.saturating_sub(first.1) as f64;
-    (span > 0).then(|| change * DAY_NS as f64 / span as f64)
+/// What a change within `span_ns` is per day; none within [`GROWTH_SPAN_MIN_NS`].
+pub fn per_day(change: i64, span_ns: i64) -> Option<f64> {
+    (span_ns >= GROWTH_SPAN_MIN_NS).then(|| change as f64 * DAY_NS as f64 / span_ns as f64)
 }
 
 /// Days until `free` is used up; none when nothing grows.

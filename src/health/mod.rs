@@ -2,15 +2,17 @@
 //! figure for all of it.
 //!
 //! Statements stand in [`sql`], each on an index; everything that is more than a sum is a pure
-//! function over what they return ([`formula`], [`score`], [`likeness`]). There is no clock here: the
-//! time comes in, and an address' score decays by the clock of who asks. docs/health.md gives every
-//! formula with its units.
+//! function over what they return ([`formula`], [`score`], [`likeness`]). Lines come by the
+//! million, so that none of it holds them: they stream by, or the engine counts them. There is no
+//! clock here: the time comes in, and an address' score decays by the clock of who asks.
+//! docs/health.md gives every formula with its units.
 
 pub mod addresses;
 pub mod aggregates;
 pub mod compare;
 pub mod errors;
 pub mod formula;
+pub mod leading;
 pub mod likeness;
 pub mod performance;
 pub mod score;
@@ -56,12 +58,13 @@ impl Scope {
         self.until.saturating_sub(self.since)
     }
 
-    fn takes_host(&self, host: &str) -> bool {
-        self.host.as_deref().is_none_or(|only| only == host)
+    /// Whether samples of the machine are part of it: they are of no source.
+    fn takes_samples_of(&self, host: &str) -> bool {
+        self.source.is_none() && self.host.as_deref().is_none_or(|only| only == host)
     }
 }
 
-/// The machines that the statement knows, of those that the scope is about.
+/// The machines whose samples the statement knows, of those that the scope is about.
 fn hosts(
     session: &mut dyn Session,
     sql: &'static str,
@@ -70,6 +73,6 @@ fn hosts(
     let known = all(session, sql, &[], |row| Ok(row.text(0)?.to_owned()))?;
     Ok(known
         .into_iter()
-        .filter(|host| scope.takes_host(host))
+        .filter(|host| scope.takes_samples_of(host))
         .collect())
 }

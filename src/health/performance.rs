@@ -40,7 +40,8 @@ pub struct Disk {
     pub used: Option<i64>,
     /// Used, percent.
     pub percent: Option<f64>,
-    /// How much more is used each day, bytes, between the first and the last sample.
+    /// How much more is used each day, bytes, between the first and the last sample; none within
+    /// six hours.
     pub growth_per_day: Option<f64>,
     /// Days until it is full, at that growth.
     pub days_left: Option<f64>,
@@ -103,7 +104,8 @@ impl NetworkSample {
     }
 }
 
-/// What each machine used; periods are times at or above `threshold` percent.
+/// What each machine used; periods are times at or above `threshold` percent. Nothing is known of a
+/// source alone, here and in [`traffic`].
 pub fn usage(
     session: &mut dyn Session,
     scope: &Scope,
@@ -157,10 +159,13 @@ fn disk(samples: &[SystemSample]) -> Option<Disk> {
             .iter()
             .filter_map(|one| Some((one.at, one.disk_used?)))
     };
-    let growth_per_day = used()
-        .next()
-        .zip(used().next_back())
-        .and_then(|(first, last)| per_day(first, last));
+    let growth_per_day =
+        used()
+            .next()
+            .zip(used().next_back())
+            .and_then(|((first_at, first), (last_at, last))| {
+                per_day(last.saturating_sub(first), last_at.saturating_sub(first_at))
+            });
     let last = samples
         .iter()
         .rfind(|one| one.disk_percent.is_some() || one.disk_used.is_some())?;
@@ -191,7 +196,7 @@ pub fn traffic(session: &mut dyn Session, scope: &Scope) -> Result<Vec<Traffic>,
             continue;
         }
         let before = counters_before(session, &host, scope.since)?;
-        found.push(traffic_of(host, before.unwrap_or_default(), &samples));
+        found.push(traffic_of(host, before, &samples));
     }
     Ok(found)
 }
@@ -199,12 +204,12 @@ pub fn traffic(session: &mut dyn Session, scope: &Scope) -> Result<Vec<Traffic>,
 /// So many samples are looked through for a counter's last value: some of them may not tell it.
 const LOOK_BACK: i64 = 64;
 
-/// What the counters stood at before `at`, and whether there is any sample before it.
+/// What the counters stood at before `at`.
 pub(super) fn counters_before(
     session: &mut dyn Session,
     host: &str,
     at: UnixNanos,
-) -> Result<Option<[Option<i64>; COUNTERS]>, StorageError> {
+) -> Result<[Option<i64>; COUNTERS], StorageError> {
     let samples = all(
         session,
         sql::NETWORK_BEFORE,
@@ -212,7 +217,7 @@ pub(super) fn counters_before(
         NetworkSample::read,
     )?;
     let newest = |index: usize| samples.iter().find_map(|sample| sample.counters[index]);
-    Ok((!samples.is_empty()).then(|| std::array::from_fn(newest)))
+    Ok(std::array::from_fn(newest))
 }
 
 fn traffic_of(

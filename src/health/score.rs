@@ -281,9 +281,12 @@ fn network(facts: &Network) -> Vec<Option<Loss>> {
     ]
 }
 
-/// A number with what it counts.
+/// A number with what it counts. What costs points is never told as 0.
 fn told(count: f64, one: &str, many: &str) -> String {
-    let fixed = format!("{count:.1}");
+    let fixed = match format!("{count:.1}") {
+        fixed if fixed == "0.0" => format!("{:.2}", count.max(0.01)),
+        fixed => fixed,
+    };
     let number = fixed.trim_end_matches(".0");
     format!("{number} {}", if number == "1" { one } else { many })
 }
@@ -391,6 +394,22 @@ mod tests {
             anomalies: 0.0,
         });
         close(health(&facts).parts[3].score, 80.0);
+    }
+
+    #[test]
+    fn what_is_lost_is_never_told_as_nothing() {
+        let mut facts = all_well();
+        facts.errors = Some(Errors {
+            errors_per_hour: 0.04,
+            ..Errors::default()
+        });
+        assert_eq!(health(&facts).parts[2].why, ["0.04 errors an hour (−0.1)"]);
+        facts.security = Some(Security {
+            brute_force: 0.005,
+            ..Security::default()
+        });
+        let why = &health(&facts).parts[0].why;
+        assert_eq!(*why, ["0.01 addresses with brute force a day (−0.1)"]);
     }
 
     #[test]

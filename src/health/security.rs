@@ -1,8 +1,9 @@
 //! Who tries to get in: brute force, bans, what nobody may do, and whose names are tried.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Ordering;
 
 use super::formula::{ATTEMPTS_MIN, Bursts, brute_force_severity};
+use super::leading::Leading;
 use super::{Scope, sql};
 use crate::base::clock::UnixNanos;
 use crate::storage::{Owned, Session, StorageError, all, first};
@@ -57,30 +58,52 @@ pub struct TriedUser {
     pub last_at: UnixNanos,
 }
 
-/// What the failed logins tell.
-#[derive(Clone, Debug, Default)]
-pub struct Failed {
-    /// Attempts by brute force, the gravest first.
+/// Attempts by brute force.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BruteForce {
+    /// How many addresses made one.
+    pub addresses: i64,
+    /// The gravest first, as many as were asked for.
     pub attempts: Vec<Attempt>,
-    /// The names that were tried, the most frequent first.
-    pub users: Vec<TriedUser>,
 }
 
-#[derive(Default)]
-struct OfAddress<'a> {
+/// The failed logins of one address, as they go by in order of time.
+struct OfAddress {
+    ip: String,
     times: i64,
-    users: BTreeSet<&'a str>,
-    services: BTreeSet<&'a str>,
     bursts: Bursts,
     first_at: UnixNanos,
     last_at: UnixNanos,
 }
 
-struct Try {
-    at: UnixNanos,
-    ip: Option<String>,
-    user: Option<String>,
-    service: String,
+impl OfAddress {
+    fn new(ip: &str, first_at: UnixNanos) -> Self {
+        Self {
+            ip: ip.to_owned(),
+            times: 0,
+            bursts: Bursts::default(),
+            first_at,
+            last_at: first_at,
+        }
+    }
+
+    /// A line that tells of so many.
+    fn push(&mut self, at: UnixNanos, times: i64) {
+        self.times += times;
+        for _ in 0..times.min(ATTEMPTS_MIN) {
+            self.bursts.push(at);
+        }
+        self.last_at = at;
+    }
+
+    fn severity(&self) -> i64 {
+        brute_force_severity(self.times, self.bursts.seen())
+    }
+
+    fn by_gravity(one: &Self, other: &Self) -> Ordering {
+        let gravity = |of: &Self| (of.severity(), of.times);
+        gravity(other).cmp(&gravity(one))
+    }
 }
 
 /// How often each notable thing happened.
@@ -125,84 +148,90 @@ pub fn is_known(session: &mut dyn Session, scope: &Scope) -> Result<bool, Storag
     Ok(any.is_some())
 }
 
-/// Brute force, and the names that were tried.
-pub fn failed(session: &mut dyn Session, scope: &Scope) -> Result<Failed, StorageError> {
-    let tries = all(
-        session,
-        sql::FAILED_LOGINS,
+/// Attempts by brute force, the `most` gravest.
+///
+/// However many failed, no more is in memory than one address and those that are told.
+pub fn brute_force(
+    session: &mut dyn Session,
+    scope: &Scope,
+    most: usize,
+) -> Result<BruteForce, StorageError> {
+    let mut addresses = 0;
+    let mut gravest = Leading::new(most, OfAddress::by_gravity);
+    let mut close = |address: Option<OfAddress>| {
+        if let Some(address) = address.filter(|one| one.times >= ATTEMPTS_MIN) {
+            addresses += 1;
+            gravest.push(address);
+        }
+    };
+    let mut open: Option<OfAddress> = None;
+    session.read(
+        sql::FAILED_TIMES,
         values![
             scope.since,
             scope.until,
             scope.host.as_deref(),
             scope.source.as_deref()
         ],
-        |row| {
-            Ok(Try {
-                at: row.int(0)?,
-                ip: row.opt_text(1)?.map(ToOwned::to_owned),
-                user: row.opt_text(2)?.map(ToOwned::to_owned),
-                service: row.opt_text(3)?.unwrap_or_default().to_owned(),
-            })
+        &mut |row| {
+            let (ip, at) = (row.text(0)?, row.int(1)?);
+            if open.as_ref().is_none_or(|one| one.ip != ip) {
+                close(open.replace(OfAddress::new(ip, at)));
+            }
+            if let Some(address) = &mut open {
+                address.push(at, row.int(2)?);
+            }
+            Ok(())
         },
     )?;
-    Ok(Failed {
-        attempts: attempts(&tries),
-        users: users(&tries),
+    close(open);
+    let attempts = gravest.into_vec().into_iter();
+    let attempts = attempts.map(|address| attempt(session, scope, address));
+    Ok(BruteForce {
+        attempts: attempts.collect::<Result<_, _>>()?,
+        addresses,
     })
 }
 
-fn attempts(tries: &[Try]) -> Vec<Attempt> {
-    let mut addresses = BTreeMap::<&str, OfAddress<'_>>::new();
-    for one in tries {
-        let Some(ip) = &one.ip else { continue };
-        let known = addresses.entry(ip).or_insert_with(|| OfAddress {
-            first_at: one.at,
-            ..OfAddress::default()
-        });
-        known.times += 1;
-        known.users.extend(one.user.as_deref());
-        known.services.insert(&one.service);
-        known.bursts.push(one.at);
-        known.last_at = one.at;
-    }
-    let mut found: Vec<_> = addresses
-        .into_iter()
-        .filter(|(_, known)| known.times >= ATTEMPTS_MIN)
-        .map(|(ip, known)| Attempt {
-            ip: ip.to_owned(),
-            attempts: known.times,
-            users: known.users.len() as i64,
-            burst: known.bursts.seen(),
-            severity: brute_force_severity(known.times, known.bursts.seen()),
-            services: known.services.into_iter().map(ToOwned::to_owned).collect(),
-            first_at: known.first_at,
-            last_at: known.last_at,
-        })
-        .collect();
-    found.sort_by_key(|one| (-one.severity, -one.attempts));
-    found
+fn attempt(
+    session: &mut dyn Session,
+    scope: &Scope,
+    address: OfAddress,
+) -> Result<Attempt, StorageError> {
+    let (host, source) = (scope.host.as_deref(), scope.source.as_deref());
+    let of_address = values![scope.since, scope.until, host, source, &address.ip];
+    let users = first(session, sql::NAMES_TRIED_BY, of_address, |row| row.int(0))?;
+    let services = all(session, sql::SERVICES_TRIED_BY, of_address, |row| {
+        Ok(row.text(0)?.to_owned())
+    })?;
+    Ok(Attempt {
+        attempts: address.times,
+        users: users.unwrap_or_default(),
+        burst: address.bursts.seen(),
+        severity: address.severity(),
+        services,
+        first_at: address.first_at,
+        last_at: address.last_at,
+        ip: address.ip,
+    })
 }
 
-fn users(tries: &[Try]) -> Vec<TriedUser> {
-    let mut users = BTreeMap::<&str, (i64, BTreeSet<&str>, UnixNanos)>::new();
-    for one in tries {
-        let Some(user) = &one.user else { continue };
-        let known = users.entry(user).or_default();
-        known.0 += 1;
-        known.1.extend(one.ip.as_deref());
-        known.2 = one.at;
-    }
-    let mut found: Vec<_> = users
-        .into_iter()
-        .map(|(user, (attempts, ips, last_at))| TriedUser {
-            user: user.to_owned(),
-            attempts,
-            ips: ips.len() as i64,
-            last_at,
+/// The names with which logins failed, the `most` frequent first.
+pub fn users(
+    session: &mut dyn Session,
+    scope: &Scope,
+    most: i64,
+) -> Result<Vec<TriedUser>, StorageError> {
+    let (host, source) = (scope.host.as_deref(), scope.source.as_deref());
+    let values = values![scope.since, scope.until, host, source, most];
+    all(session, sql::TRIED_USERS, values, |row| {
+        Ok(TriedUser {
+            user: row.text(0)?.to_owned(),
+            attempts: row.int(1)?,
+            ips: row.int(2)?,
+            last_at: row.int(3)?,
         })
-        .collect();
-    found.sort_by_key(|one| -one.attempts);
-    found
+    })
 }
 
 /// Bans: time, address, program, machine, position. The newest first.

@@ -6,7 +6,7 @@
 /// The lines `l` within the range, with the name `n` of their source. Lines come first: their index
 /// finds the range, and a name is one look-up.
 macro_rules! lines {
-    ($columns:literal, $which:literal, $rest:literal) => {
+    ($columns:expr, $which:literal, $rest:literal) => {
         concat!(
             "SELECT ",
             $columns,
@@ -17,6 +17,42 @@ macro_rules! lines {
              AND (?4 IS NULL OR substr(n.name, 5 + instr(substr(n.name, 5), '/')) = ?4 \
                   OR l.service = ?4) ",
             $rest
+        )
+    };
+}
+
+/// How often a line `l` tells that it happened, as `LogWritten::times` has it.
+macro_rules! times {
+    () => {
+        "CASE json_type(l.metadata, '$.count') WHEN 'integer' \
+         THEN min(max(json_extract(l.metadata, '$.count'), 1), 1000) ELSE 1 END"
+    };
+}
+
+/// Whether the line at a position is of a machine. The event log tells: the tables let lines go.
+macro_rules! of_host {
+    ($line:literal, $host:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM event_log o JOIN names n ON n.id = o.stream WHERE o.position = ",
+            $line,
+            " AND substr(n.name, 1, 4) = 'log/' \
+             AND substr(n.name, 5, instr(substr(n.name, 5), '/') - 1) = ",
+            $host,
+            ")"
+        )
+    };
+}
+
+/// Whether the line at a position is of a source.
+macro_rules! of_source {
+    ($line:literal, $source:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM event_log o JOIN names n ON n.id = o.stream WHERE o.position = ",
+            $line,
+            " AND substr(n.name, 1, 4) = 'log/' \
+             AND substr(n.name, 5 + instr(substr(n.name, 5), '/')) = ",
+            $source,
+            ")"
         )
     };
 }
@@ -45,15 +81,38 @@ macro_rules! statements {
 }
 
 statements! {
-    /// Failed logins, oldest first.
-    FAILED_LOGINS = lines!(
-        "l.at, l.ip, l.user, coalesce(l.service, substr(n.name, 5 + instr(substr(n.name, 5), '/')))",
-        "l.action = 'failed_login'",
-        "ORDER BY l.at"
+    /// Failed logins by address, and of each address oldest first. Sorted rather than read in the
+    /// order of an index: that one holds every address of every day.
+    FAILED_TIMES = lines!(
+        concat!("l.ip, l.at, ", times!()),
+        "l.action = 'failed_login' AND l.ip IS NOT NULL",
+        "ORDER BY +l.ip, l.at"
+    );
+    /// How many names the address `?5` tried.
+    NAMES_TRIED_BY = lines!(
+        "count(DISTINCT l.user)",
+        "l.ip = ?5 AND +l.action = 'failed_login'",
+        ""
+    );
+    /// The programs that refused the address `?5`.
+    SERVICES_TRIED_BY = lines!(
+        "DISTINCT coalesce(l.service, substr(n.name, 5 + instr(substr(n.name, 5), '/'))) AS service",
+        "l.ip = ?5 AND +l.action = 'failed_login'",
+        "ORDER BY service"
+    );
+    /// The names with which logins failed, the most frequent first; `?5` at most.
+    TRIED_USERS = lines!(
+        concat!("l.user, sum(", times!(), "), count(DISTINCT l.ip), max(l.at)"),
+        "l.action = 'failed_login' AND l.user IS NOT NULL",
+        "GROUP BY +l.user ORDER BY 2 DESC, l.user LIMIT ?5"
     );
     /// How often each notable thing happened.
     ACTIONS = lines!(
-        "l.action, count(*)",
+        concat!(
+            "l.action, sum(CASE WHEN l.action = 'failed_login' THEN ",
+            times!(),
+            " ELSE 1 END)"
+        ),
         "l.action IN ('failed_login', 'login', 'ban', 'unban', 'unauthorized')",
         "GROUP BY l.action"
     );
@@ -75,33 +134,53 @@ statements! {
     ANY_LINE = lines!("1", "1", "LIMIT 1");
     /// Bad lines of level `?5` at least, the newest first; `?6` at most.
     BAD_LINES = lines!(
-        "l.at, l.level, substr(n.name, 5, instr(substr(n.name, 5), '/') - 1), \
-         substr(n.name, 5 + instr(substr(n.name, 5), '/')), l.service, l.position, \
+        "l.at, coalesce(l.service, substr(n.name, 5 + instr(substr(n.name, 5), '/'))), \
          (SELECT substr(e.text, 1, 1000) FROM event_log e WHERE e.position = l.position)",
         "l.level >= 2 AND l.level >= ?5",
         "ORDER BY l.at DESC LIMIT ?6"
     );
+    /// How many of them are in each bucket of `?6` nanoseconds, of those that have any.
+    BAD_BUCKETS = lines!(
+        "CAST((l.at - ?1) / ?6 AS INTEGER), count(*)",
+        "l.level >= 2 AND l.level >= ?5",
+        "GROUP BY 1 ORDER BY 1"
+    );
+    /// The same by source, the most frequent first; `?6` at most.
+    BAD_SOURCES = lines!(
+        "substr(n.name, 5, instr(substr(n.name, 5), '/') - 1), \
+         substr(n.name, 5 + instr(substr(n.name, 5), '/')), count(*), sum(l.level >= 3), max(l.at)",
+        "l.level >= 2 AND l.level >= ?5",
+        "GROUP BY +l.source ORDER BY count(*) DESC, n.name LIMIT ?6"
+    );
     /// Bad lines by level.
     LEVELS = lines!("l.level, count(*)", "l.level >= 2", "GROUP BY l.level");
     /// What traces of errors found out, by type; `?5` at most.
-    ERROR_TYPES =
+    ERROR_TYPES = concat!(
         "SELECT r.error_type, r.error_category, count(*), count(DISTINCT t.host), \
          max(t.severity_score), min(r.at), max(r.at), max(t.id) \
          FROM trace_errors r CROSS JOIN traces t ON t.id = r.trace_id \
          WHERE r.at >= ?1 AND r.at < ?2 AND (?3 IS NULL OR t.host = ?3) \
-         AND (?4 IS NULL OR t.service = ?4) \
-         GROUP BY r.error_type, r.error_category ORDER BY count(*) DESC, r.error_type LIMIT ?5";
+         AND (?4 IS NULL OR t.service = ?4 OR ",
+        of_source!("t.line", "?4"),
+        ") GROUP BY r.error_type, r.error_category ORDER BY count(*) DESC, r.error_type LIMIT ?5"
+    );
 
-    /// Addresses whose stored score is `?1` at least.
-    THREATS =
-        "SELECT ip, type, is_whitelisted, is_blacklisted, threat_score, first_seen_at, \
-         last_seen_at, total_events, failed_logins, bans, successful_logins, country_code, city, \
-         asn, updated_at FROM ip_reputations WHERE threat_score >= ?1";
+    /// Addresses whose stored score is `?5` at least; of one machine or source only those that a
+    /// line of it names within the range.
+    THREATS = concat!(
+        "SELECT r.ip, r.type, r.is_whitelisted, r.is_blacklisted, r.threat_score, \
+         r.first_seen_at, r.last_seen_at, r.total_events, r.failed_logins, r.bans, \
+         r.successful_logins, r.country_code, r.city, r.asn \
+         FROM ip_reputations r WHERE r.threat_score >= ?5 \
+         AND (coalesce(?3, ?4) IS NULL OR EXISTS (",
+        lines!("1", "l.ip = r.ip", ""),
+        "))"
+    );
     /// One address.
     ADDRESS =
         "SELECT ip, type, is_whitelisted, is_blacklisted, threat_score, first_seen_at, \
          last_seen_at, total_events, failed_logins, bans, successful_logins, country_code, city, \
-         asn, updated_at FROM ip_reputations WHERE ip = ?1";
+         asn FROM ip_reputations WHERE ip = ?1";
     /// The newest lines that name one address; `?2` at most.
     ADDRESS_LINES =
         "SELECT l.at, l.action, l.user, l.service, \
@@ -127,6 +206,11 @@ statements! {
          drops_in, drops_out, connections_established, connections_listen, connections_time_wait \
          FROM network_samples WHERE host = ?2 AND at < ?1 ORDER BY at DESC, id DESC LIMIT ?3";
 
+    /// Where the counters of the machine `?1` stood in its samples that are gone.
+    NETWORK_BASE =
+        "SELECT bytes_sent, bytes_recv, packets_sent, packets_recv FROM network_bases \
+         WHERE host = ?1";
+
     /// The sums of the quarters of an hour, all machines or the machine `?3`.
     QUARTERS =
         "SELECT quarter_at, host, cpu_samples, cpu_sum, cpu_max, memory_samples, memory_sum, \
@@ -140,13 +224,16 @@ statements! {
          WHERE quarter_at >= ?1 AND quarter_at < ?2 AND (?3 IS NULL OR host = ?3) \
          ORDER BY quarter_at, what, value, host";
     /// Every line, as the sums see it.
-    SUMMED_LINES =
+    SUMMED_LINES = concat!(
         "SELECT l.at, substr(n.name, 5, instr(substr(n.name, 5), '/') - 1), l.level, l.action, \
-         l.ip, l.user FROM log_lines l CROSS JOIN names n ON n.id = l.source \
-         WHERE l.at >= ?1 AND l.at < ?2 ORDER BY l.at";
+         l.ip, l.user, ",
+        times!(),
+        " FROM log_lines l CROSS JOIN names n ON n.id = l.source \
+         WHERE l.at >= ?1 AND l.at < ?2 ORDER BY l.at"
+    );
     /// Up to when rows of the tables of which the sums are made went.
     CUTS =
-        "SELECT table_name, before FROM retention_cuts WHERE table_name IN \
+        "SELECT before FROM retention_cuts WHERE table_name IN \
          ('log_lines', 'system_samples', 'network_samples', 'host_rollups', 'host_uniques')";
 
     /// Pages and bytes of every table and index, and the entries of their trees: those of the leaves
@@ -161,20 +248,27 @@ statements! {
     FILE =
         "SELECT (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size), \
          (SELECT freelist_count FROM pragma_freelist_count) * (SELECT page_size FROM pragma_page_size)";
-    /// Events per day of UTC since `?1` and before `?2`.
-    EVENTS_PER_DAY =
-        "SELECT bucket_at, sum(count) FROM event_counts_daily \
-         WHERE bucket_at >= ?1 AND bucket_at < ?2 GROUP BY bucket_at ORDER BY bucket_at";
+    /// When the first event was stored, and how many since `?1`. Reads all batches: they have no
+    /// index by time, and who asks reads the whole file anyway.
+    STORED =
+        "SELECT (SELECT committed_at FROM batches ORDER BY first_position LIMIT 1), \
+         sum(last_position - first_position + 1) FROM batches WHERE committed_at >= ?1";
 
     /// Traces within the range, the newest first: `?3` trigger, `?4` least severity, `?5` address,
-    /// `?6` machine, `?7` only those before this one, `?8` at most.
-    TRACES =
+    /// `?6` machine, `?7` only those before this one, `?8` at most, `?9` source or program.
+    ///
+    /// When the one of `?7` was is told by the event log, which keeps what the table has let go.
+    TRACES = concat!(
         "SELECT t.id, t.at, t.trigger, t.severity_score, t.subject, t.host, t.service, t.user, \
          t.ip, t.root_cause FROM traces t WHERE t.at >= ?1 AND t.at < ?2 \
          AND (?3 IS NULL OR t.trigger = ?3) AND t.severity_score >= ?4 \
          AND (?5 IS NULL OR t.ip = ?5) AND (?6 IS NULL OR t.host = ?6) \
-         AND (?7 IS NULL OR (t.at, t.id) < ((SELECT b.at FROM traces b WHERE b.id = ?7), ?7)) \
-         ORDER BY t.at DESC, t.id DESC LIMIT ?8";
+         AND (?7 IS NULL OR (t.at, t.id) < \
+              ((SELECT e.occurred_at FROM event_log e WHERE e.position = ?7), ?7)) \
+         AND (?9 IS NULL OR t.service = ?9 OR ",
+        of_source!("t.line", "?9"),
+        ") ORDER BY t.at DESC, t.id DESC LIMIT ?8"
+    );
     /// One trace.
     TRACE =
         "SELECT t.id, t.at, t.traced_at, t.cause, t.trigger, t.subject, t.host, \
@@ -198,11 +292,19 @@ statements! {
         "SELECT error_type, error_category, exception_type, severity, file_path, line_number, \
          error_code, has_stacktrace, root_cause_hints, recovery_suggestions \
          FROM trace_errors WHERE trace_id = ?1";
-    /// Patterns within the range, the newest first; `?3` type, `?4` at most.
-    PATTERNS =
+    /// Patterns within the range, the newest first: `?3` type, `?4` at most, `?5` machine, `?6`
+    /// source or program: those of the line with which a pattern was complete.
+    PATTERNS = concat!(
         "SELECT p.id, p.detected_at, p.pattern_type, p.severity, p.event_count, p.started_at, \
          p.ended_at, p.name, p.subject, p.services, p.ips, p.root_cause, p.recommendations, \
-         (SELECT e.text FROM event_log e WHERE e.position = p.id) \
+         (SELECT e.text FROM event_log e WHERE e.position = coalesce(p.grown, p.id)) \
          FROM patterns p WHERE p.detected_at >= ?1 AND p.detected_at < ?2 \
-         AND (?3 IS NULL OR p.pattern_type = ?3) ORDER BY p.detected_at DESC, p.id DESC LIMIT ?4";
+         AND (?3 IS NULL OR p.pattern_type = ?3) \
+         AND (?5 IS NULL OR ",
+        of_host!("(SELECT e.cause FROM event_log e WHERE e.position = p.id)", "?5"),
+        ") AND (?6 IS NULL \
+         OR EXISTS (SELECT 1 FROM json_each(p.services) s WHERE s.value = ?6) OR ",
+        of_source!("(SELECT e.cause FROM event_log e WHERE e.position = p.id)", "?6"),
+        ") ORDER BY p.detected_at DESC, p.id DESC LIMIT ?4"
+    );
 }

@@ -1,7 +1,8 @@
 //! How large the database is, by table and index, and how it grows.
 
+use super::formula::per_day;
 use super::sql;
-use crate::base::clock::{DAY_NS, UnixNanos, bucket_start};
+use crate::base::clock::{DAY_NS, UnixNanos};
 use crate::storage::{Session, StorageError, all, first};
 use crate::values;
 
@@ -25,13 +26,13 @@ pub struct Object {
 /// How the log grows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Growth {
-    /// Full days of UTC that were looked at.
-    pub days: i64,
-    /// Events per day.
+    /// How long it was looked at, days.
+    pub days: f64,
+    /// Events that were stored per day.
     pub events_per_day: f64,
 }
 
-/// Growth is looked at over so many full days.
+/// Growth is looked at over so many days.
 pub const GROWTH_DAYS: i64 = 14;
 
 /// Every table and index, the largest first. Reads the whole file once.
@@ -56,23 +57,23 @@ pub fn file(session: &mut dyn Session) -> Result<(i64, i64), StorageError> {
     Ok(found.unwrap_or_default())
 }
 
-/// Events per day over the last full days of UTC, from the first one that has any; none when there
-/// is no such day.
+/// Events that were stored per day, over the last [`GROWTH_DAYS`] days or since the first; none
+/// within the first six hours.
+///
+/// An event counts when it was stored, whenever it happened: old logs that are read in today grow
+/// the log today.
 pub fn growth(session: &mut dyn Session, now: UnixNanos) -> Result<Option<Growth>, StorageError> {
-    let today = bucket_start(now, DAY_NS);
-    let days = all(
-        session,
-        sql::EVENTS_PER_DAY,
-        values![today - GROWTH_DAYS * DAY_NS, today],
-        |row| Ok((row.int(0)?, row.int(1)?)),
-    )?;
-    let Some((first, _)) = days.first() else {
+    let earliest = now.saturating_sub(GROWTH_DAYS * DAY_NS);
+    let stored = first(session, sql::STORED, values![earliest], |row| {
+        Ok((row.opt_int(0)?, row.opt_int(1)?))
+    })?;
+    let Some((Some(first_at), events)) = stored else {
         return Ok(None);
     };
-    let events: i64 = days.iter().map(|(_, events)| events).sum();
-    let days = (today - first) / DAY_NS;
-    Ok(Some(Growth {
-        days,
-        events_per_day: events as f64 / days as f64,
+    let span_ns = now.saturating_sub(first_at.max(earliest));
+    let events_per_day = per_day(events.unwrap_or_default(), span_ns);
+    Ok(events_per_day.map(|events_per_day| Growth {
+        days: span_ns as f64 / DAY_NS as f64,
+        events_per_day,
     }))
 }

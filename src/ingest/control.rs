@@ -117,6 +117,10 @@ const DECISIONS: &[Kind] = &[
     Kind::PackageCollected,
     // Addresses.
     Kind::IpListed,
+    // Alerts.
+    Kind::AlertAcknowledged,
+    Kind::AlertJudged,
+    Kind::AlertSnoozed,
 ];
 
 /// Something that a person decided, or found out by a verb, on its way to the daemon's writer.

@@ -4,6 +4,7 @@ mod clock_guard;
 pub mod control;
 pub mod host;
 pub mod journald;
+pub mod locator;
 pub mod logfile;
 pub mod mqtt;
 mod pace;

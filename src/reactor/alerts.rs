@@ -1,11 +1,17 @@
 //! Alerts: which moments people are told of, who, and how often.
 //!
-//! Every moment in the table `events` is held against the profiles of the configuration; the first
-//! that matches the household's state, the alarm's and the time decides. Without one, what is an
-//! ALERT or CRITICAL is told to all. The same alert (type and source) is raised at most once per
-//! window and recipient; what comes in between is counted on the alert.
+//! Every alert there is comes from here: of moments, of rules, of patterns and anomalies, and those that
+//! somebody asks for. Every moment in the table `events` is held against the profiles of the
+//! configuration; the first that matches the household's state, the alarm's and the time decides.
+//! Without one, what is an ALERT or CRITICAL is told to all. The same alert (type and source) is raised
+//! at most once per window and recipient; what comes in between is counted on the alert.
+//!
+//! An anomaly, and what is asked for, is always raised and counted; whether people are told is another
+//! question. What a model tells of one event twice, as it read on from a checkpoint, counts once.
 //!
 //! Delivery is not here and never in the writer's way: an alert only names its targets.
+
+mod raising;
 
 use std::collections::BTreeMap;
 
@@ -13,36 +19,61 @@ use serde::{Deserialize, Serialize};
 
 use super::household::HouseholdState;
 use super::time_window::TimeWindow;
-use super::{Reaction, Reactor, Scene, never};
-use crate::base::clock::MINUTE_NS;
+use super::{Reaction, Reactor, Scene, never, risk};
+use crate::base::clock::{HOUR_NS, MINUTE_NS, UnixNanos};
 use crate::event::alarm::{
-    Action, AlertRaised, AlertSuppressed, ArmState, Channel, RecordingRequested, Target,
+    Action, AlertRequested, ArmState, Channel, RecordingRequested, RuleFired,
 };
+use crate::event::entity::{Entity, EntityType};
 use crate::event::sentence::label;
-use crate::event::{Envelope, Event, NewEvent, pet};
+use crate::event::{Envelope, Event, Kind, NewEvent, pet};
 use crate::read_model::events::{self, Moment};
-use crate::read_model::{alarm, alerts, presence};
-use crate::storage::{Session, StorageError};
+use crate::read_model::{alarm, anomalies, presence};
+use crate::storage::StorageError;
+
+use raising::{Occasion, Window, raise, risk_of};
 
 pub(super) const REACTOR: Reactor = Reactor {
     name: "alerts",
-    kinds: events::KINDS,
+    kinds: &KINDS,
     react,
     tick: never,
+};
+
+/// Every kind of moment, and the wish for an alert.
+const KINDS: [Kind; events::KINDS.len() + 1] = {
+    let mut kinds = [Kind::AlertRequested; events::KINDS.len() + 1];
+    let mut index = 0;
+    while index < events::KINDS.len() {
+        kinds[index] = events::KINDS[index];
+        index += 1;
+    }
+    kinds
 };
 
 /// Least severity that is told to people when no profile says otherwise.
 const PUSH_FROM: i64 = 4;
 /// Window of an alert, unless configured.
 const WINDOW_NS: i64 = 5 * MINUTE_NS;
-/// The house itself, told of every alert, so that one without recipients has a window too.
-const HOUSE: &str = "";
+/// Window of what is found in lines and numbers, unless configured.
+pub const DETECTION_WINDOW_NS: i64 = 15 * MINUTE_NS;
+/// What goes on is no news for at least so long.
+const GROWTH_WINDOW_NS: i64 = HOUR_NS;
+/// From so many times its threshold on, people are told of an anomaly when no profile says otherwise:
+/// what is just above a threshold is mostly nothing.
+const FAR_OFF: f64 = 2.0;
+/// An anomaly that was over so long before it was found is history: old logs were read.
+const HISTORY_NS: i64 = HOUR_NS;
+/// Type of what models find.
+const ML: &str = "ml";
 
 /// Who is told of what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// At most one alert of a kind per recipient within so long.
     pub window_ns: i64,
+    /// The same for what is found in lines and numbers: patterns and anomalies.
+    pub detection_window_ns: i64,
     /// Who can be told.
     pub recipients: Vec<Recipient>,
     /// What they are told of, the first that matches.
@@ -53,6 +84,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             window_ns: WINDOW_NS,
+            detection_window_ns: DETECTION_WINDOW_NS,
             recipients: Vec::new(),
             profiles: Vec::new(),
         }
@@ -118,74 +150,155 @@ fn react(scene: &mut Scene<'_>, event: &Envelope) -> Reaction {
     if event.is_snapshot() {
         return Ok(Vec::new());
     }
-    if let Event::RuleFired(fired) = &event.event {
-        let tells = |action| fired.actions.contains(action);
-        if !(tells(&Action::AlertAll) || tells(&Action::PushAndRecord)) {
-            return Ok(Vec::new());
+    match &event.event {
+        Event::RuleFired(fired) => of_rule(scene, event, fired),
+        Event::AlertRequested(wish) => on_request(scene, event, wish),
+        Event::AnomalyDetected(_) if anomalies::is_repeat(scene.session, event.position)? => {
+            Ok(Vec::new())
         }
-        let because = match event.cause {
-            Some(cause) => events::moment_at(scene.session, cause)?,
-            None => None,
-        };
-        let occasion = Occasion {
-            alert_type: "RULE".into(),
-            rule_name: format!("rule/{}", fired.rule),
-            severity_id: because
-                .as_ref()
-                .map_or(PUSH_FROM, |moment| moment.severity_id.max(PUSH_FROM)),
-            dedup_key: format!("RULE:{}", fired.rule),
-            about: event.cause.unwrap_or(event.position),
-            message: because.map_or_else(|| event.text().to_owned(), |moment| copied(&moment)),
-        };
-        return raise(scene, event, Audience::All, occasion);
+        _ => of_moment(scene, event),
     }
+}
+
+fn of_rule(scene: &mut Scene<'_>, event: &Envelope, fired: &RuleFired) -> Reaction {
+    let tells = |action| fired.actions.contains(action);
+    if !(tells(&Action::AlertAll) || tells(&Action::PushAndRecord)) {
+        return Ok(Vec::new());
+    }
+    let because = match event.cause {
+        Some(cause) => events::moment_at(scene.session, cause)?,
+        None => None,
+    };
+    let severity_id = because
+        .as_ref()
+        .map_or(PUSH_FROM, |moment| moment.severity_id.max(PUSH_FROM));
+    let occasion = Occasion {
+        alert_type: "RULE".into(),
+        rule_name: format!("rule/{}", fired.rule),
+        severity_id,
+        dedup_key: format!("RULE:{}", fired.rule),
+        about: event.cause.unwrap_or(event.position),
+        entity: because.as_ref().and_then(entity_of),
+        message: because.map_or_else(|| event.text().to_owned(), |moment| copied(&moment)),
+        risk_score: risk_of(scene, event, severity_id)?,
+        window: Window::Arrival(scene.settings.alerts.window_ns),
+        audience: Some(Audience::All),
+    };
+    raise(scene, event, occasion)
+}
+
+/// What somebody asks for is always raised or counted. People are told as of a moment of that type.
+fn on_request(scene: &mut Scene<'_>, event: &Envelope, wish: &AlertRequested) -> Reaction {
+    let profile = profile(scene, event.occurred_at)?;
+    let said = profile.and_then(|profile| profile.detections.get(&wish.alert_type).copied());
+    let is_told = match said {
+        Some(response) => response == Response::Push,
+        None => wish.severity_id >= PUSH_FROM,
+    };
+    let severity_id = wish.severity_id.clamp(0, 6);
+    let occasion = Occasion {
+        alert_type: wish.alert_type.clone(),
+        rule_name: wish.rule_name.clone(),
+        severity_id,
+        dedup_key: wish.dedup_key.clone(),
+        about: event.position,
+        message: event.text().to_owned(),
+        // As of a moment: a person's number would outlive the person here.
+        entity: wish
+            .entity
+            .clone()
+            .filter(|(kind, _)| kind != EntityType::Person.name()),
+        risk_score: match wish.risk_score {
+            Some(risk) => risk::of(&[risk]),
+            None => risk_of(scene, event, severity_id)?,
+        },
+        window: Window::Occurrence(wish.window_ns),
+        audience: is_told.then(|| profile.map_or(Audience::All, |profile| profile.audience)),
+    };
+    raise(scene, event, occasion)
+}
+
+fn of_moment(scene: &mut Scene<'_>, event: &Envelope) -> Reaction {
     let Some(moment) = events::moment_at(scene.session, event.position)? else {
         return Ok(Vec::new());
     };
-    let profile = profile(scene, &moment)?;
-    let (name, audience, response) = match profile {
-        Some(profile) => (
-            profile.name.as_str(),
-            profile.audience,
-            profile.detections.get(&moment.event_type).copied(),
-        ),
-        None => ("default", Audience::All, None),
-    };
-    let response = response.unwrap_or_else(|| usual(event, &moment));
-    let rule_name = format!("profile/{name}");
-    match response {
+    let profile = profile(scene, moment.timestamp_ns)?;
+    let said = profile.and_then(|profile| profile.detections.get(&moment.event_type).copied());
+    let audience = profile.map_or(Audience::All, |profile| profile.audience);
+    let name = profile.map_or("default", |profile| profile.name.as_str());
+    match said.unwrap_or_else(|| usual(event, &moment)) {
         Response::Quiet => Ok(Vec::new()),
         Response::Record => {
             let wish = RecordingRequested {
                 cameras: camera_of(event, &moment).into_iter().collect(),
-                requested_by: rule_name,
+                requested_by: format!("profile/{name}"),
             };
             let new = NewEvent::own(scene.now, "recording/request", wish);
             Ok(vec![following(new.with_text(copied(&moment)), event)])
         }
         Response::Push => {
-            let occasion = Occasion {
-                rule_name,
+            let window_ns = scene.settings.alerts.window_ns;
+            let detection_ns = scene.settings.alerts.detection_window_ns;
+            let mut occasion = Occasion {
+                rule_name: format!("profile/{name}"),
                 severity_id: moment.severity_id,
                 dedup_key: format!("{}:{}", moment.event_type, moment.source_id),
                 about: event.position,
                 message: copied(&moment),
+                entity: entity_of(&moment),
+                risk_score: risk_of(scene, event, moment.severity_id)?,
+                window: Window::Arrival(window_ns),
+                audience: Some(audience),
                 alert_type: moment.event_type,
             };
-            raise(scene, event, audience, occasion)
+            match &event.event {
+                Event::PatternDetected(found) => {
+                    let least_ns = match found.grown_from {
+                        Some(_) => GROWTH_WINDOW_NS,
+                        None => 0,
+                    };
+                    occasion.window = Window::Occurrence(detection_ns.max(least_ns));
+                }
+                Event::AnomalyDetected(found) => {
+                    occasion.window = Window::Occurrence(detection_ns);
+                    occasion.alert_type = ML.into();
+                    occasion.rule_name = format!("model/{}", found.model);
+                    occasion.dedup_key = format!("{ML}:{}", found.model);
+                    let is_old = event.received_at.saturating_sub(event.occurred_at) > HISTORY_NS;
+                    let is_far_off = found.score >= found.threshold * FAR_OFF;
+                    if said.is_none() && (is_old || !is_far_off) {
+                        occasion.audience = None;
+                    }
+                }
+                _ => {}
+            }
+            raise(scene, event, occasion)
         }
     }
 }
 
+/// Whom or what a moment is about, by who reported it. A person it never names: whoever is forgotten
+/// must not stay in alerts.
+fn entity_of(moment: &Moment) -> Option<(String, String)> {
+    let (kind, name) = match (&*moment.source_type, &*moment.source_id) {
+        // `log/heron/sshd` and `service/heron/sshd`, and a model's `source/sshd`.
+        ("log" | "service", id) => (EntityType::Process, id.split_once('/')?.1),
+        ("source", id) => (EntityType::Process, id),
+        (kind, id) => (kind.parse().ok()?, id),
+    };
+    if kind == EntityType::Person {
+        return None;
+    }
+    let entity = Entity::new(kind, name).ok()?;
+    Some((kind.name().to_owned(), entity.value().to_owned()))
+}
+
 /// The first profile that holds at the moment.
-fn profile<'s>(
-    scene: &mut Scene<'s>,
-    moment: &Moment,
-) -> Result<Option<&'s Profile>, StorageError> {
+fn profile<'s>(scene: &mut Scene<'s>, at: UnixNanos) -> Result<Option<&'s Profile>, StorageError> {
     let settings = scene.settings;
     let mut state = None;
     for profile in &settings.alerts.profiles {
-        if !profile.window.contains(moment.timestamp_ns, &settings.zone) {
+        if !profile.window.contains(at, &settings.zone) {
             continue;
         }
         if !profile.arm_states.is_empty() {
@@ -218,8 +331,9 @@ fn usual(event: &Envelope, moment: &Moment) -> Response {
             pet::Action::Record => Response::Record,
             pet::Action::Log => Response::Quiet,
         },
-        // A reminder that nobody hears reminds of nothing.
-        Event::PackageReminded(_) => Response::Push,
+        // A reminder that nobody hears reminds of nothing. An anomaly is counted in any case; whether
+        // people are told of it is decided there.
+        Event::PackageReminded(_) | Event::AnomalyDetected(_) => Response::Push,
         _ if moment.severity_id >= PUSH_FROM => Response::Push,
         _ => Response::Quiet,
     }
@@ -249,95 +363,6 @@ pub(super) fn copied(moment: &Moment) -> String {
         "FACE_SEEN" => format!("A face at {}", place()),
         _ => moment.message.clone(),
     }
-}
-
-/// Something that people should hear of.
-struct Occasion {
-    alert_type: String,
-    rule_name: String,
-    severity_id: i64,
-    dedup_key: String,
-    about: i64,
-    message: String,
-}
-
-fn raise(
-    scene: &mut Scene<'_>,
-    event: &Envelope,
-    audience: Audience,
-    occasion: Occasion,
-) -> Reaction {
-    let settings = &scene.settings.alerts;
-    // By arrival: a sensor with a jumping clock would have a window of its own per message.
-    let within = |at: i64| event.received_at.abs_diff(at) <= settings.window_ns as u64;
-    let mut targets = Vec::new();
-    let mut suppressed = Vec::new();
-    let mut known = None;
-    let recipients = settings
-        .recipients
-        .iter()
-        .filter(|one| audience == Audience::All || one.is_adult)
-        .filter(|one| !one.channels.is_empty());
-    for recipient in recipients {
-        match alerts::last_told(scene.session, &occasion.dedup_key, &recipient.name)? {
-            Some((alert, at)) if within(at) => {
-                known = Some(alert);
-                suppressed.push(recipient.name.clone());
-            }
-            _ => targets.extend(addresses(scene.session, recipient)?),
-        }
-    }
-    if targets.is_empty()
-        && known.is_none()
-        && let Some((alert, at)) = alerts::last_told(scene.session, &occasion.dedup_key, HOUSE)?
-        && within(at)
-    {
-        known = Some(alert);
-    }
-    let new = match known {
-        Some(alert) if targets.is_empty() => {
-            let again = AlertSuppressed {
-                alert,
-                event: occasion.about,
-                severity_id: occasion.severity_id,
-                recipients: suppressed,
-            };
-            NewEvent::own(scene.now, "alert/house", again)
-        }
-        _ => {
-            let raised = AlertRaised {
-                alert_type: occasion.alert_type,
-                rule_name: occasion.rule_name,
-                severity_id: occasion.severity_id,
-                dedup_key: occasion.dedup_key,
-                event: occasion.about,
-                targets,
-                suppressed,
-            };
-            NewEvent::own(scene.now, "alert/house", raised).with_text(occasion.message)
-        }
-    };
-    Ok(vec![following(new, event)])
-}
-
-/// Every address of a recipient.
-fn addresses(
-    session: &mut dyn Session,
-    recipient: &Recipient,
-) -> Result<Vec<Target>, StorageError> {
-    let mut targets = Vec::new();
-    for &channel in &recipient.channels {
-        let addresses = match channel {
-            Channel::WebPush => alerts::subscriptions(session, &recipient.name)?,
-            Channel::Mqtt | Channel::Ntfy | Channel::Webhook => vec![0],
-        };
-        targets.extend(addresses.into_iter().map(|address| Target {
-            recipient: recipient.name.clone(),
-            channel,
-            address,
-        }));
-    }
-    Ok(targets)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 //! (at most 1,000 events or 100 ms on).
 //!
 //! What is to be concluded stands apart from the tables, as functions of all that the answer depends
-//! on: [`alarm`], [`error_analysis`], [`household`], [`pin`], [`severity`], [`sun`], [`time_window`].
+//! on: [`alarm`], [`error_analysis`], [`household`], [`pin`], [`risk`], [`severity`], [`sun`], [`time_window`].
 
 pub mod alarm;
 pub mod alerts;
@@ -23,6 +23,7 @@ pub mod packages;
 pub mod pet_rules;
 pub mod pin;
 pub mod presence;
+pub mod risk;
 pub mod rules;
 pub mod severity;
 pub mod sun;
@@ -44,6 +45,15 @@ pub struct Scene<'s> {
     pub settings: &'s Settings,
     /// The time.
     pub now: UnixNanos,
+    /// What was read for an earlier event of the batch and still holds.
+    pub memo: &'s mut Memo,
+}
+
+/// What reactors have read from the tables and need not read again within one batch. It is empty at
+/// the beginning of each, so that nothing hangs on how the log was cut.
+#[derive(Debug, Default)]
+pub struct Memo {
+    logins: tracer::LoginMemo,
 }
 
 impl std::fmt::Debug for Scene<'_> {

@@ -10,9 +10,13 @@
 //! for those come by the million: one statement asks for all that is still fresh, and nothing here
 //! reads more than a bounded number of rows. An address on the whitelist makes no traces.
 
+pub(super) use logins::Memo as LoginMemo;
+
 mod errors;
+mod growth;
 mod lines;
 mod logins;
+mod refusals;
 mod restarts;
 mod usage;
 
@@ -107,7 +111,7 @@ impl<'e> Notable<'e> {
         }
         match action {
             Some(action::BAN) => made.extend(logins::banned(scene, self)?),
-            Some(action::UNAUTHORIZED) => made.extend(logins::unauthorized(scene, self)?),
+            Some(action::UNAUTHORIZED) => made.extend(refusals::unauthorized(scene, self)?),
             Some(action::SERVICE_STARTED | action::SERVICE_RESTARTING) => {
                 made.extend(restarts::started(scene, self)?);
             }
@@ -123,7 +127,10 @@ impl<'e> Notable<'e> {
     fn trace(&self, trigger: Trigger, subject: String) -> TraceRecorded {
         let line = self.line;
         let own = |text: &str| text.to_owned();
-        let count = line.fields.get("count").and_then(serde_json::Value::as_i64);
+        let count = line
+            .fields
+            .get(LogWritten::COUNT)
+            .and_then(serde_json::Value::as_i64);
         TraceRecorded {
             trigger,
             subject,
@@ -207,6 +214,12 @@ fn is_detected(
         |_| Ok(()),
     )?;
     Ok(found.is_some())
+}
+
+/// How long it took from the first of the lines to the notable one.
+fn took(notable: &Notable<'_>, lines: &[lines::Earlier]) -> i64 {
+    let first = lines.last().map_or(notable.at, |line| line.at);
+    notable.at.saturating_sub(first)
 }
 
 /// A span of time in words: `40 s`, `7 min`, `3 h`.

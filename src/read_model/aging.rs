@@ -10,7 +10,7 @@
 //! row loses its parent. A row that names a position of `events` keeps naming it: the event log
 //! still knows that event when the table has forgotten it.
 
-use super::{Projection, Table};
+use super::{Projection, SearchIndex, Table};
 use crate::event::{Envelope, Event};
 use crate::storage::{Session, StorageError, first};
 use crate::values;
@@ -52,6 +52,7 @@ macro_rules! table {
             clear: concat!("DELETE FROM ", $name),
             dump: concat!("SELECT * FROM ", $name, " ORDER BY ", $key),
             aging: None,
+            index: None,
         }
     };
     ($name:literal by $key:literal, aging by $time:literal $(if $free:literal)? $(for $days:literal)?) => {
@@ -150,10 +151,14 @@ pub fn fold(
 ) -> Result<(), StorageError> {
     let mut from = 0;
     for (index, event) in batch.iter().enumerate() {
-        if let Some((aging, before)) = cut_of(projection.tables, event) {
-            fold_part(session, projection, &batch[from..index])?;
+        if let Some((aging, words, before)) = cut_of(projection.tables, event) {
+            // A fold that takes the event sees the rows before they go.
+            fold_part(session, projection, &batch[from..=index])?;
+            if let Some(words) = words {
+                session.write(words.remove_before, values![before])?;
+            }
             session.write(aging.delete, values![before])?;
-            from = index;
+            from = index + 1;
         }
     }
     fold_part(session, projection, &batch[from..])
@@ -171,13 +176,16 @@ fn fold_part(
 }
 
 /// What the event says of these tables, if it says that rows go.
-fn cut_of<'t>(tables: &'t [Table], event: &Envelope) -> Option<(&'t Aging, i64)> {
+fn cut_of<'t>(
+    tables: &'t [Table],
+    event: &Envelope,
+) -> Option<(&'t Aging, Option<&'static SearchIndex>, i64)> {
     let Event::RetentionApplied(applied) = &event.event else {
         return None;
     };
     // A table that ages no longer, or is no more, keeps what it has.
     let table = tables.iter().find(|table| table.name == applied.table)?;
-    Some((table.aging.as_ref()?, applied.before))
+    Some((table.aging.as_ref()?, table.index, applied.before))
 }
 
 /// Every table that ages, in the order of [`super::ALL`].

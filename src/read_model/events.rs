@@ -9,8 +9,9 @@ mod moments;
 
 use std::borrow::Cow;
 
+use super::search_index::search_index;
 use super::view::columns;
-use super::{Projection, View, table};
+use super::{Projection, SearchIndex, View, table};
 use crate::event::house::FacePrivacy;
 use crate::event::liveness::EventAcknowledged;
 use crate::event::people::NOBODY;
@@ -55,6 +56,7 @@ pub const KINDS: &[Kind] = &[
     Kind::PresenceChanged,
     Kind::HouseholdChanged,
     Kind::PatternDetected,
+    Kind::AnomalyDetected,
 ];
 
 /// Kinds that say something about moments.
@@ -81,9 +83,9 @@ const TAKEN: [Kind; KINDS.len() + ABOUT.len()] = {
 
 pub(super) const PROJECTION: Projection = Projection {
     name: "events",
-    version: 2,
+    version: 3,
     tables: &[
-        table!("events" by "position", aging by "timestamp_ns" for 365),
+        table!("events" by "position", aging by "timestamp_ns" for 365).searched_by(&WORDS),
         table!("event_edges" by "stream, state_key"),
         table!("event_subjects" by "stream"),
         table!("classification_rules" by "ordinal"),
@@ -91,6 +93,11 @@ pub(super) const PROJECTION: Projection = Projection {
     kinds: Some(&TAKEN),
     fold,
 };
+
+/// The words of moments.
+pub const WORDS: SearchIndex = search_index!(
+    "events_fts" words "events_words" of "events" by "timestamp_ns" in "events"
+);
 
 /// What an event is called, how grave it is, and what is said of it if not the usual sentence.
 struct Meaning {
@@ -275,18 +282,27 @@ pub(super) fn redact(session: &mut dyn Session, events: &[Envelope]) -> Result<(
         let row = rules
             .iter()
             .find_map(|rule| Some((rule.name?, rule.severity)));
+        WORDS.remove(session, event.position)?;
         match row.filter(|_| !event.is_snapshot()) {
-            Some((name, severity)) => session.write(
-                "UPDATE events SET type = ?2, severity_id = ?3, message = ?4 WHERE position = ?1",
-                values![event.position, name, severity as i64, &sentence(event)],
-            )?,
+            Some((name, severity)) => {
+                session.write(
+                    "UPDATE events SET type = ?2, severity_id = ?3, message = ?4 \
+                     WHERE position = ?1",
+                    values![event.position, name, severity as i64, &sentence(event)],
+                )?;
+                session.write(
+                    "INSERT INTO events_fts (rowid, message) \
+                     SELECT position, message FROM events WHERE position = ?1",
+                    values![event.position],
+                )?;
+            }
             None => session.write(
                 "DELETE FROM events WHERE position = ?1",
                 values![event.position],
             )?,
         }
     }
-    Ok(())
+    session.write(WORDS.optimize, &[])
 }
 
 fn acknowledge(
@@ -326,7 +342,8 @@ fn insert(
             source_id,
             message
         ],
-    )
+    )?;
+    WORDS.insert(session, event.position, message)
 }
 
 pub(super) const VIEWS: &[View] = &[View {

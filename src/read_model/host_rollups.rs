@@ -75,7 +75,9 @@ impl<'b> Rollups<'b> {
         let is_ban = action == Some(action::BAN);
         let row = self.row(session, at, &line.host)?;
         row.lines += 1;
-        row.failed_logins += i64::from(is_failed_login);
+        if is_failed_login {
+            row.failed_logins += line.times();
+        }
         row.bans += i64::from(is_ban);
         row.errors += i64::from(line.level >= Level::Error);
         row.warnings += i64::from(line.level == Level::Warning);

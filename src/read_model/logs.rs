@@ -4,22 +4,26 @@
 //! Traces go with their lines, so that both are one projection: a rebuild of one alone would take
 //! the other along. A retained line repeats an old one at every connect, and is not shown again.
 
+mod templates;
 mod traces;
 
 use std::collections::BTreeMap;
 
+use super::search_index::search_index;
 use super::view::columns;
-use super::{Projection, View, table};
+use super::{Projection, SearchIndex, View, table};
 use crate::event::system::LogWritten;
 use crate::event::{Envelope, Event, Kind};
 use crate::storage::{Session, StorageError};
 use crate::values;
+use templates::Miner;
 
 pub(super) const PROJECTION: Projection = Projection {
     name: "logs",
-    version: 3,
+    version: 4,
     tables: &[
-        table!("log_lines" by "position", aging by "at" for 30),
+        table!("templates" by "template_id"),
+        table!("log_lines" by "position", aging by "at" for 30).searched_by(&WORDS),
         table!("traces" by "id", aging by "at" for 30),
         table!("trace_processes" by "trace_id, number"),
         table!("trace_connections" by "trace_id, number"),
@@ -33,27 +37,38 @@ pub(super) const PROJECTION: Projection = Projection {
     fold,
 };
 
+/// The words of lines.
+pub const WORDS: SearchIndex = search_index!(
+    "log_lines_fts" words "log_lines_words" of "log_messages" by "at" in "log_lines"
+);
+
 fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageError> {
+    let mut miner = Miner::default();
     for event in batch.iter().filter(|event| !event.is_snapshot()) {
         match &event.event {
-            Event::LogWritten(line) => insert(session, event, line)?,
+            Event::LogWritten(line) => {
+                let template = miner.template_of(session, event)?;
+                insert(session, event, line, template)?;
+                WORDS.insert(session, event.position, event.text())?;
+            }
             Event::TraceRecorded(trace) => traces::record(session, event, trace)?,
             Event::TraceSnapshotTaken(taken) => traces::snapshot(session, event, taken)?,
             _ => {}
         }
     }
-    Ok(())
+    miner.store(session)
 }
 
 fn insert(
     session: &mut dyn Session,
     event: &Envelope,
     line: &LogWritten,
+    template: Option<i64>,
 ) -> Result<(), StorageError> {
     let ip = line.ip().map(|ip| ip.to_string());
     session.write(
-        "INSERT INTO log_lines (position, at, level, source, ip, user, service, action, metadata) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO log_lines (position, at, level, source, ip, user, service, action, metadata, \
+         template_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         values![
             event.position,
             event.occurred_at,
@@ -63,7 +78,8 @@ fn insert(
             line.field(LogWritten::USER),
             line.field(LogWritten::SERVICE),
             line.action(),
-            metadata(line, ip.is_some()).as_deref()
+            metadata(line, ip.is_some()).as_deref(),
+            template
         ],
     )
 }
@@ -99,6 +115,7 @@ pub(super) const VIEWS: &[View] = &[
         sql: "SELECT at, host, source, level, message, position, ip_address, user, service, action \
               FROM log_events WHERE at >= ?1 AND at < ?2 ORDER BY at DESC, position DESC LIMIT ?3",
     },
+    templates::TEMPLATES,
     traces::TRACES,
     traces::PROCESSES,
     traces::CONNECTIONS,

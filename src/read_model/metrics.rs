@@ -6,27 +6,36 @@
 //! difference apart; a counter that fell was reset, and starts anew. Retained snapshots repeat an
 //! earlier sample and are not counted.
 //!
-//! Samples and sums are one projection, since the sums ask for the neighbours. A sample older than
-//! all that are left of its host counts as its first.
+//! Samples and sums are one projection, since the sums ask for the neighbours. Where the counters
+//! of a host stood in the samples that retention lets go is kept, so that the sums go on from there;
+//! a sample of the network from before that is summed up already, and is not stored.
+
+use std::collections::BTreeMap;
 
 use super::host_rollups::{self, Rollups};
 use super::view::columns;
 use super::{Projection, View, table};
+use crate::base::clock::UnixNanos;
 use crate::event::system::MetricsSampled;
 use crate::event::{Envelope, Event, Extra, Kind};
-use crate::storage::{Session, StorageError, first};
+use crate::storage::{Row, Session, StorageError, first};
 use crate::values;
 
 pub(super) const PROJECTION: Projection = Projection {
     name: "metrics",
-    version: 1,
+    version: 2,
     tables: &[
         table!("system_samples" by "id", aging by "at" for 30),
         table!("network_samples" by "id", aging by "at" for 30),
+        table!("network_bases" by "host"),
         table!("host_rollups" by "quarter_at, host", aging by "quarter_at" for 1825),
         table!("host_uniques" by "quarter_at, what, value, host", aging by "quarter_at" for 1825),
     ],
-    kinds: Some(&[Kind::MetricsSampled, Kind::LogWritten]),
+    kinds: Some(&[
+        Kind::MetricsSampled,
+        Kind::LogWritten,
+        Kind::RetentionApplied,
+    ]),
     fold,
 };
 
@@ -40,6 +49,9 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
                 "network" => network(session, &mut rollups, event, sample)?,
                 _ => {}
             },
+            Event::RetentionApplied(applied) if applied.table == "network_samples" => {
+                keep_last(session, applied.before)?;
+            }
             _ => {}
         }
     }
@@ -133,6 +145,10 @@ fn network<'b>(
 ) -> Result<(), StorageError> {
     let (at, host) = (event.occurred_at, sample.host.as_str());
     let told = |name| count(&sample.values, name);
+    let base = base(session, host)?;
+    if base.as_ref().is_some_and(|base| at < base.before) {
+        return Ok(());
+    }
     session.write(
         "INSERT INTO network_samples (id, at, host, bytes_sent, bytes_recv, packets_sent, \
          packets_recv, errors_in, errors_out, drops_in, drops_out, connections_established, \
@@ -160,7 +176,8 @@ fn network<'b>(
             continue;
         };
         let place = values![host, at, event.position];
-        let before = first(session, counter.before, place, |row| row.int(0))?;
+        let before = first(session, counter.before, place, |row| row.int(0))?
+            .or_else(|| base.as_ref()?.counters[index]);
         let after = first(session, counter.after, place, |row| {
             Ok((row.int(0)?, row.int(1)?))
         })?;
@@ -172,6 +189,77 @@ fn network<'b>(
             let change = moved(value, after) - known;
             rollups.moved(session, after_at, host, index, change)?;
         }
+    }
+    Ok(())
+}
+
+/// Where counters stood, in the order of [`COUNTERS`].
+type Counters = [Option<i64>; COUNTERS.len()];
+
+/// Where the counters of a host stood in its samples that are gone.
+struct Base {
+    /// All samples from before this time are gone.
+    before: UnixNanos,
+    counters: Counters,
+}
+
+fn base(session: &mut dyn Session, host: &str) -> Result<Option<Base>, StorageError> {
+    first(
+        session,
+        "SELECT bytes_sent, bytes_recv, packets_sent, packets_recv, before FROM network_bases \
+         WHERE host = ?1",
+        values![host],
+        |row| {
+            Ok(Base {
+                before: row.int(4)?,
+                counters: counters(row)?,
+            })
+        },
+    )
+}
+
+/// The first columns of a row.
+fn counters(row: &dyn Row) -> Result<Counters, StorageError> {
+    let mut counters = Counters::default();
+    for (column, counter) in counters.iter_mut().enumerate() {
+        *counter = row.opt_int(column)?;
+    }
+    Ok(counters)
+}
+
+/// Keeps where the counters stand in the samples from before a time, which are about to go.
+fn keep_last(session: &mut dyn Session, before: UnixNanos) -> Result<(), StorageError> {
+    let mut hosts = BTreeMap::<String, Counters>::new();
+    session.read(
+        "SELECT bytes_sent, bytes_recv, packets_sent, packets_recv, host FROM network_samples \
+         WHERE at < ?1 ORDER BY at, id",
+        values![before],
+        &mut |row| {
+            let last = hosts.entry(row.text(4)?.to_owned()).or_default();
+            for (last, told) in last.iter_mut().zip(counters(row)?) {
+                *last = told.or(*last);
+            }
+            Ok(())
+        },
+    )?;
+    for (host, [bytes_sent, bytes_recv, packets_sent, packets_recv]) in &hosts {
+        session.write(
+            "INSERT INTO network_bases (host, before, bytes_sent, bytes_recv, packets_sent, \
+             packets_recv) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (host) DO UPDATE SET \
+             before = excluded.before, \
+             bytes_sent = coalesce(excluded.bytes_sent, network_bases.bytes_sent), \
+             bytes_recv = coalesce(excluded.bytes_recv, network_bases.bytes_recv), \
+             packets_sent = coalesce(excluded.packets_sent, network_bases.packets_sent), \
+             packets_recv = coalesce(excluded.packets_recv, network_bases.packets_recv)",
+            values![
+                host,
+                before,
+                *bytes_sent,
+                *bytes_recv,
+                *packets_sent,
+                *packets_recv
+            ],
+        )?;
     }
     Ok(())
 }

@@ -8,18 +8,21 @@
 pub mod aging;
 pub mod digest;
 pub mod encounters;
+pub mod search_index;
 pub mod view;
 
 pub mod alarm;
 pub mod alerts;
+pub mod anomalies;
 mod cameras;
 mod counts;
 mod dead_letters;
+mod entities;
 pub mod events;
 mod faces;
 mod host_rollups;
 pub mod liveness;
-mod logs;
+pub mod logs;
 mod metrics;
 mod packages;
 mod patterns;
@@ -42,6 +45,7 @@ use crate::storage::{Session, StorageError};
 
 pub use aging::Aging;
 use aging::table;
+use search_index::SearchIndex;
 pub use view::View;
 
 /// Folds a batch, in order of position, into the projection's tables.
@@ -73,6 +77,17 @@ pub struct Table {
     pub dump: &'static str,
     /// How its rows age; those of a table without it stay for ever.
     pub aging: Option<Aging>,
+    /// The index of its texts.
+    pub index: Option<&'static SearchIndex>,
+}
+
+impl Table {
+    /// The same with an index of its texts.
+    #[must_use]
+    pub const fn searched_by(mut self, index: &'static SearchIndex) -> Self {
+        self.index = Some(index);
+        self
+    }
 }
 
 impl Projection {
@@ -83,10 +98,12 @@ impl Projection {
 
     /// Empties its tables, children first.
     pub fn clear(&self, session: &mut dyn Session) -> Result<(), StorageError> {
-        self.tables
-            .iter()
-            .rev()
-            .try_for_each(|table| session.write(table.clear, &[]))
+        self.tables.iter().rev().try_for_each(|table| {
+            if let Some(index) = table.index {
+                session.write(index.clear, &[])?;
+            }
+            session.write(table.clear, &[])
+        })
     }
 }
 
@@ -94,12 +111,14 @@ impl Projection {
 pub const ALL: &[Projection] = &[
     alarm::PROJECTION,
     alerts::PROJECTION,
+    anomalies::PROJECTION,
     liveness::PROJECTION,
     timelapse::PROJECTION,
     ups::PROJECTION,
     cameras::PROJECTION,
     counts::PROJECTION,
     dead_letters::PROJECTION,
+    entities::PROJECTION,
     events::PROJECTION,
     logs::PROJECTION,
     metrics::PROJECTION,
@@ -125,6 +144,7 @@ pub const LOG_ONLY: &[Kind] = &[
     Kind::MessageUnmapped,
     Kind::ReplayFinished,
     Kind::RecordingRequested,
+    Kind::AlertRequested,
 ];
 
 /// Brings the tables in line with events whose bodies were redacted; what else is to go, the event
@@ -141,6 +161,7 @@ pub const STATE_TABLES: &[&str] = &[
     "forgetting_crops",
     "message_ids",
     "metadata",
+    "model_state",
     "mqtt_deliveries",
     "mqtt_sessions",
     "names",
@@ -164,6 +185,7 @@ pub fn views() -> impl Iterator<Item = &'static View> {
         recordings::VIEWS,
         retention::VIEWS,
         logs::VIEWS,
+        entities::VIEWS,
         metrics::VIEWS,
         host_rollups::VIEWS,
         reputation::VIEWS,
@@ -174,6 +196,7 @@ pub fn views() -> impl Iterator<Item = &'static View> {
         alarm::VIEWS,
         rules::VIEWS,
         alerts::VIEWS,
+        anomalies::VIEWS,
         liveness::VIEWS,
         timelapse::VIEWS,
         ups::VIEWS,

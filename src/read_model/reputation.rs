@@ -13,12 +13,12 @@ use crate::base::clock::UnixNanos;
 use crate::event::system::LogWritten;
 use crate::event::trace::{IpList, IpLocated};
 use crate::event::{Envelope, Event, Kind, action};
-use crate::storage::{Session, StorageError, first};
+use crate::storage::{Session, StorageError, all, first};
 use crate::values;
 
 pub(super) const PROJECTION: Projection = Projection {
     name: "ip_reputations",
-    version: 1,
+    version: 2,
     tables: &[table!(
         "ip_reputations" by "ip",
         aging by "last_seen_at"
@@ -136,6 +136,7 @@ struct Reputation {
     country_code: Option<String>,
     city: Option<String>,
     asn: Option<String>,
+    located_at: Option<i64>,
     updated_at: i64,
 }
 
@@ -152,6 +153,7 @@ impl Reputation {
             country_code: None,
             city: None,
             asn: None,
+            located_at: None,
             updated_at,
         }
     }
@@ -161,14 +163,15 @@ impl Reputation {
         self.last_seen_at = Some(self.last_seen_at.map_or(at, |last| last.max(at)));
         self.total_events += 1;
         match line.action() {
-            Some(action::FAILED_LOGIN) => self.failed_logins += 1,
+            Some(action::FAILED_LOGIN) => self.failed_logins += line.times(),
             Some(action::BAN) => self.bans += 1,
             Some(action::LOGIN) => self.successful_logins += 1,
             _ => {}
         }
     }
 
-    fn locate(&mut self, place: &IpLocated) {
+    fn locate(&mut self, at: UnixNanos, place: &IpLocated) {
+        self.located_at = Some(at);
         self.country_code.clone_from(&place.country_code);
         self.city.clone_from(&place.city);
         self.asn.clone_from(&place.asn);
@@ -196,7 +199,7 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
         match &event.event {
             Event::LogWritten(line) => row.see(event.occurred_at, line),
             Event::IpListed(told) => row.list = told.list,
-            Event::IpLocated(place) => row.locate(place),
+            Event::IpLocated(place) => row.locate(event.occurred_at, place),
             _ => {}
         }
     }
@@ -224,12 +227,35 @@ pub fn list_of(session: &mut dyn Session, ip: IpAddr) -> Result<IpList, StorageE
     Ok(row.map_or(IpList::None, |row| row.list))
 }
 
+/// The score of an address as of its last event; 0 for one that nothing is known of.
+pub fn threat_of(session: &mut dyn Session, ip: IpAddr) -> Result<i64, StorageError> {
+    let score = first(
+        session,
+        "SELECT threat_score FROM ip_reputations WHERE ip = ?1",
+        values![&ip.to_canonical().to_string()],
+        |row| row.int(0),
+    )?;
+    Ok(score.unwrap_or(0))
+}
+
+/// Public addresses for which no database of places was asked, at most so many.
+pub fn unplaced(session: &mut dyn Session, most: usize) -> Result<Vec<IpAddr>, StorageError> {
+    let texts = all(
+        session,
+        "SELECT ip FROM ip_reputations INDEXED BY ip_reputations_unplaced \
+         WHERE located_at IS NULL AND type = 'public' ORDER BY ip LIMIT ?1",
+        values![most as i64],
+        |row| Ok(row.text(0)?.to_owned()),
+    )?;
+    Ok(texts.iter().filter_map(|ip| ip.parse().ok()).collect())
+}
+
 fn stored(session: &mut dyn Session, ip: IpAddr) -> Result<Option<Reputation>, StorageError> {
     first(
         session,
         "SELECT is_whitelisted, is_blacklisted, first_seen_at, last_seen_at, total_events, \
-         failed_logins, bans, successful_logins, country_code, city, asn, updated_at \
-         FROM ip_reputations WHERE ip = ?1",
+         failed_logins, bans, successful_logins, country_code, city, asn, updated_at, \
+         located_at FROM ip_reputations WHERE ip = ?1",
         values![&ip.to_string()],
         |row| {
             let text = |column| Ok::<_, StorageError>(row.opt_text(column)?.map(ToOwned::to_owned));
@@ -250,6 +276,7 @@ fn stored(session: &mut dyn Session, ip: IpAddr) -> Result<Option<Reputation>, S
                 city: text(9)?,
                 asn: text(10)?,
                 updated_at: row.int(11)?,
+                located_at: row.opt_int(12)?,
             })
         },
     )
@@ -263,15 +290,15 @@ fn store(session: &mut dyn Session, ip: IpAddr, row: &Reputation) -> Result<(), 
     session.write(
         "INSERT INTO ip_reputations (ip, type, is_whitelisted, is_blacklisted, threat_score, \
          first_seen_at, last_seen_at, total_events, failed_logins, bans, successful_logins, \
-         country_code, city, asn, updated_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
+         country_code, city, asn, updated_at, located_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
          ON CONFLICT (ip) DO UPDATE SET is_whitelisted = excluded.is_whitelisted, \
          is_blacklisted = excluded.is_blacklisted, threat_score = excluded.threat_score, \
          first_seen_at = excluded.first_seen_at, last_seen_at = excluded.last_seen_at, \
          total_events = excluded.total_events, failed_logins = excluded.failed_logins, \
          bans = excluded.bans, successful_logins = excluded.successful_logins, \
          country_code = excluded.country_code, city = excluded.city, asn = excluded.asn, \
-         updated_at = excluded.updated_at",
+         updated_at = excluded.updated_at, located_at = excluded.located_at",
         values![
             &ip.to_string(),
             standing.kind.name(),
@@ -287,7 +314,8 @@ fn store(session: &mut dyn Session, ip: IpAddr, row: &Reputation) -> Result<(), 
             row.country_code.as_deref(),
             row.city.as_deref(),
             row.asn.as_deref(),
-            row.updated_at
+            row.updated_at,
+            row.located_at
         ],
     )
 }

@@ -3,6 +3,7 @@
 
 mod animals;
 mod health;
+mod lines;
 mod recordings;
 mod registry;
 

@@ -68,6 +68,16 @@ pub const SQLITE: &[Migration] = &[
         name: "box_health",
         script: include_str!("../../migrations/sqlite/0009_box_health.sql"),
     },
+    Migration {
+        version: 10,
+        name: "search",
+        script: include_str!("../../migrations/sqlite/0010_search.sql"),
+    },
+    Migration {
+        version: 11,
+        name: "box_health_more",
+        script: include_str!("../../migrations/sqlite/0011_box_health_more.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

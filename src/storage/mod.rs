@@ -6,6 +6,7 @@
 //! the latest at commit.
 
 pub mod migrate;
+pub mod search;
 pub mod sqlite;
 
 use thiserror::Error;

@@ -3,12 +3,14 @@
 //! WAL with `synchronous=FULL`: a commit is on the disk before it returns. Positions, names and
 //! folds all go through one writing connection; readers have connections of their own.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ToSql};
 
 use super::{EachRow, Owned, Row, Session, StorageError, Value};
 
@@ -150,6 +152,7 @@ impl Database {
         run_cached(&self.connection, begin)?;
         Ok(SqliteSession {
             connection: &self.connection,
+            statements: HashMap::default(),
             open: true,
         })
     }
@@ -271,6 +274,10 @@ impl Database {
             .set_prepared_statement_cache_capacity(STATEMENT_CACHE);
         config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        // Plans hang on the statement alone: else each value bound to a LIMIT plans it anew.
+        config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        // INSERT OR REPLACE deletes, and is to be refused as any deletion.
+        self.pragma("recursive_triggers", &true)?;
         self.pragma("foreign_keys", &true)
     }
 
@@ -285,19 +292,46 @@ impl Database {
 }
 
 /// A transaction; dropped without commit it leaves no trace.
-#[derive(Debug)]
 pub struct SqliteSession<'a> {
     connection: &'a Connection,
+    /// What this transaction has prepared, by the address of its text: the connection's own cache
+    /// takes a statement out and puts it back at every use, and compares whole texts.
+    statements: HashMap<(usize, usize), CachedStatement<'a>>,
     open: bool,
 }
 
-impl SqliteSession<'_> {
+impl<'a> SqliteSession<'a> {
+    /// The statement of a text, with values bound.
+    fn bound(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<&mut CachedStatement<'a>, StorageError> {
+        let statement = match self.statements.entry((sql.as_ptr().addr(), sql.len())) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let prepared = self.connection.prepare_cached(sql);
+                entry.insert(prepared.map_err(|error| map_error(&error))?)
+            }
+        };
+        bind(statement, values)?;
+        Ok(statement)
+    }
+
     /// Makes everything written durable, as hard as the database was opened for.
     pub fn commit(mut self) -> Result<(), StorageError> {
         // A failed COMMIT may leave the transaction open; drop then rolls it back.
         run_cached(self.connection, "COMMIT")?;
         self.open = false;
         Ok(())
+    }
+}
+
+impl std::fmt::Debug for SqliteSession<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteSession")
+            .field("open", &self.open)
+            .finish_non_exhaustive()
     }
 }
 
@@ -312,12 +346,7 @@ impl Drop for SqliteSession<'_> {
 
 impl Session for SqliteSession<'_> {
     fn write(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<(), StorageError> {
-        let mut statement = self
-            .connection
-            .prepare_cached(sql)
-            .map_err(|error| map_error(&error))?;
-        bind(&mut statement, values)?;
-        statement
+        self.bound(sql, values)?
             .raw_execute()
             .map(|_| ())
             .map_err(|error| map_error(&error))
@@ -329,12 +358,7 @@ impl Session for SqliteSession<'_> {
         values: &[Value<'_>],
         each: EachRow<'_>,
     ) -> Result<(), StorageError> {
-        let mut statement = self
-            .connection
-            .prepare_cached(sql)
-            .map_err(|error| map_error(&error))?;
-        bind(&mut statement, values)?;
-        let mut rows = statement.raw_query();
+        let mut rows = self.bound(sql, values)?.raw_query();
         while let Some(row) = rows.next().map_err(|error| map_error(&error))? {
             each(&SqliteRow(row))?;
         }

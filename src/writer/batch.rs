@@ -30,7 +30,7 @@ const IDLE_TICK: Duration = Duration::from_secs(5);
 
 /// How a transaction treats an event that a fold refuses.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Care {
+pub(super) enum Care {
     /// All events fold together; one refusal undoes the batch.
     Together,
     /// Each event folds in a savepoint of its own; the culprit is parked.
@@ -282,7 +282,14 @@ impl Writer {
             folded = envelopes;
         }
         let reactions = &self.options.reactions;
-        reactions.follow(&mut session, &mut self.ledger, projections, folded, now)?;
+        reactions.follow(
+            &mut session,
+            &mut self.ledger,
+            projections,
+            &folded,
+            now,
+            care,
+        )?;
         if self.ledger.head() >= first_position {
             self.ledger.close_batch(&mut session, first_position, now)?;
             session.write(
@@ -460,8 +467,26 @@ pub(super) fn fold(
         .try_for_each(|projection| aging::fold(session, projection, batch))
 }
 
-/// Folds one event; it is given back if no projection refused it.
-pub(super) fn fold_or_park(
+/// Folds one event; it is given back if no projection refused it. Without a savepoint of its own a
+/// refusal undoes the batch: savepoints make search indexes write out what they hold.
+pub(super) fn fold_with(
+    care: Care,
+    session: &mut SqliteSession<'_>,
+    ledger: &mut Ledger,
+    projections: &[Projection],
+    envelope: Envelope,
+    now: i64,
+) -> Result<Option<Envelope>, StorageError> {
+    match care {
+        Care::Together => {
+            fold(session, projections, std::slice::from_ref(&envelope)).map(|()| Some(envelope))
+        }
+        Care::OneByOne => fold_or_park(session, ledger, projections, envelope, now),
+    }
+}
+
+/// Folds one event in a savepoint.
+fn fold_or_park(
     session: &mut SqliteSession<'_>,
     ledger: &mut Ledger,
     projections: &[Projection],

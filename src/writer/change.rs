@@ -1,5 +1,6 @@
 //! Changes to tables that are no projection: what must not stand in the event log, such as the
-//! secrets of a browser's push subscription, or what would fill it, such as when one was used last.
+//! secrets of a browser's push subscription, or what would fill it, such as when one was used last or
+//! what models have learned.
 //!
 //! Each change is a transaction of its own, between two batches. A rebuild leaves these tables
 //! alone.
@@ -45,6 +46,32 @@ pub enum StateChange {
         /// When.
         at: UnixNanos,
     },
+    /// Models have learned.
+    ModelsSaved {
+        /// What they know now.
+        states: Vec<ModelState>,
+        /// Keys of models that are no more.
+        gone: Vec<String>,
+        /// Position of the last event that went into them.
+        position: i64,
+    },
+}
+
+/// What a model has learned.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelState {
+    /// Its key, such as `hw:source:nginx`.
+    pub key: String,
+    /// Bytes that only the model understands.
+    pub data: Vec<u8>,
+    /// It was stored before: if it is gone, a person has removed it meanwhile, and it stays so.
+    pub is_known: bool,
+}
+
+impl fmt::Debug for ModelState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} bytes)", self.key, self.data.len())
+    }
 }
 
 impl fmt::Debug for StateChange {
@@ -56,6 +83,16 @@ impl fmt::Debug for StateChange {
                 .finish_non_exhaustive(),
             Self::PushUnsubscribed { id } => write!(f, "PushUnsubscribed({id})"),
             Self::PushUsed { id, .. } => write!(f, "PushUsed({id})"),
+            Self::ModelsSaved {
+                states,
+                gone,
+                position,
+            } => f
+                .debug_struct("ModelsSaved")
+                .field("states", states)
+                .field("gone", gone)
+                .field("position", position)
+                .finish(),
         }
     }
 }
@@ -121,6 +158,28 @@ impl StateChange {
                     values![*id, *at],
                 )?;
                 known(&mut session, *id)?
+            }
+            Self::ModelsSaved {
+                states,
+                gone,
+                position,
+            } => {
+                for key in gone {
+                    session.write("DELETE FROM model_state WHERE key = ?1", values![key])?;
+                }
+                for state in states {
+                    let sql = if state.is_known {
+                        "UPDATE model_state SET data = ?2, updated_at = ?3, position = ?4 \
+                         WHERE key = ?1"
+                    } else {
+                        "INSERT INTO model_state (key, data, updated_at, position) \
+                         VALUES (?1, ?2, ?3, ?4) \
+                         ON CONFLICT (key) DO UPDATE SET data = excluded.data, \
+                         updated_at = excluded.updated_at, position = excluded.position"
+                    };
+                    session.write(sql, values![&state.key, &state.data, now, *position])?;
+                }
+                None
             }
         };
         session.commit()?;

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use crate::event::recording::path_of;
 use crate::event_log::append::head;
-use crate::read_model::{Projection, STATE_TABLES};
+use crate::read_model::{Projection, STATE_TABLES, search_index};
 use crate::storage::sqlite::Database;
 use crate::storage::{Session, StorageError, all, first};
+use crate::values;
 
 /// Problems of one kind that are named; the rest is counted.
 const NAMED_PROBLEMS: usize = 20;
@@ -37,6 +38,11 @@ impl Finding {
 
 /// What a check says when it has run: a summary and the problems.
 type Outcome = Result<(String, Vec<String>), StorageError>;
+
+/// Lines and moments whose words are looked up, the newest of each.
+const SEARCHED: i64 = 1_000;
+/// Longest beginning of a text that is looked up, characters.
+const BEGINNING_CHARS: usize = 200;
 
 const RESTORE: &str = "stop the daemon, keep a copy of the folder, restore the last good backup";
 const REBUILD: &str = "run `nightjar rebuild`";
@@ -68,6 +74,7 @@ pub fn check(
             "drop what another program made; nightjar makes its tables at start",
             ownership(session, projections),
         ),
+        finding("search", REBUILD, words(session)),
         finding(
             "recordings",
             "restore the files from a backup, or give the right folder with --recordings",
@@ -234,13 +241,19 @@ fn checkpoints(session: &mut dyn Session, projections: &[Projection]) -> Outcome
 }
 
 fn ownership(session: &mut dyn Session, projections: &[Projection]) -> Outcome {
-    let tables = all(
+    // A virtual table holds nothing itself; what a search index holds goes with its table.
+    let mut tables = all(
         session,
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' \
-         ESCAPE '\\' ORDER BY name",
+         ESCAPE '\\' AND sql NOT LIKE 'CREATE VIRTUAL TABLE %' ORDER BY name",
         &[],
         |row| Ok(row.text(0)?.to_owned()),
     )?;
+    let is_of_index = |table: &str, index: &str| {
+        let rest = table.strip_prefix(index);
+        rest.is_some_and(|rest| rest.starts_with('_'))
+    };
+    tables.retain(|table| !search_index::all().any(|(_, index)| is_of_index(table, index.name)));
     let owners = |table: &str| {
         let folded = projections
             .iter()
@@ -271,6 +284,55 @@ fn ownership(session: &mut dyn Session, projections: &[Projection]) -> Outcome {
         format!("{} tables, each with one owner", tables.len()),
         problems,
     ))
+}
+
+/// Whether the newest texts are found by their own words. That nothing else is found, `rebuild
+/// --check` proves, which makes the indexes anew; whether they are sound in themselves is a part of
+/// the engine's own check.
+fn words(session: &mut dyn Session) -> Outcome {
+    let mut count = 0;
+    let mut problems = Vec::new();
+    for (newest, find) in [
+        (
+            "SELECT position, message FROM log_messages ORDER BY position DESC LIMIT ?1",
+            "SELECT count(*) FROM log_lines_fts WHERE log_lines_fts MATCH ?1 AND rowid = ?2",
+        ),
+        (
+            "SELECT position, message FROM events ORDER BY position DESC LIMIT ?1",
+            "SELECT count(*) FROM events_fts WHERE events_fts MATCH ?1 AND rowid = ?2",
+        ),
+    ] {
+        let texts = all(session, newest, values![SEARCHED], |row| {
+            Ok((row.int(0)?, row.opt_text(1)?.and_then(beginning)))
+        })?;
+        for (position, words) in texts {
+            let Some(words) = words else {
+                continue;
+            };
+            count += 1;
+            let found = first(session, find, values![&words, position], |row| row.int(0))?;
+            if found != Some(1) {
+                problems.push(format!("event {position} is not found by its words"));
+            }
+        }
+    }
+    let summary = format!("the newest lines and moments are found by their words ({count})");
+    Ok((summary, problems))
+}
+
+/// The whole words with which a text begins, as a phrase of FTS5; none when it has none for sure.
+fn beginning(text: &str) -> Option<String> {
+    let mut words = match text.char_indices().nth(BEGINNING_CHARS) {
+        None => text,
+        Some((end, _)) => text[..end].rsplit_once(' ')?.0,
+    }
+    .to_owned();
+    // A question to FTS5 ends at a NUL.
+    if let Some((before, _)) = words.split_once('\0') {
+        words = before.to_owned();
+    }
+    let has_word = words.bytes().any(|byte| byte.is_ascii_alphanumeric());
+    has_word.then(|| format!("\"{}\"", words.replace('"', " ")))
 }
 
 fn recording_files(session: &mut dyn Session, folder: &Path) -> Outcome {

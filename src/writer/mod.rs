@@ -39,7 +39,7 @@ use crate::storage::sqlite::{Database, Durability};
 use crate::storage::{Disposition, StorageError, first, migrate, sqlite};
 use crate::values;
 
-pub use change::StateChange;
+pub use change::{ModelState, StateChange};
 pub use reaction::Reactions;
 
 /// Submissions that may wait for the writer: four batches, so that it never waits for the decoder,
@@ -108,6 +108,17 @@ pub struct Submission {
     pub reply: Reply,
     /// Bytes that it holds, for the bound on a batch.
     pub size_bytes: usize,
+}
+
+impl Submission {
+    /// Encodes its events where there are more threads than the one that writes.
+    fn encode(&mut self) {
+        for event in &mut self.events {
+            if event.body.is_none() {
+                event.encode();
+            }
+        }
+    }
 }
 
 /// What became of a submission, once it is durable.
@@ -217,14 +228,16 @@ impl std::fmt::Debug for Handle {
 
 impl Handle {
     /// Submits, waiting while the channel is full.
-    pub fn submit(&self, submission: Submission) -> Result<(), WriterError> {
+    pub fn submit(&self, mut submission: Submission) -> Result<(), WriterError> {
+        submission.encode();
         self.commands
             .send(Command::Submit(Box::new(submission)))
             .map_err(|_| WriterError::Stopped)
     }
 
     /// Submits if there is room; else hands the submission back.
-    pub fn try_submit(&self, submission: Box<Submission>) -> Result<(), Box<Submission>> {
+    pub fn try_submit(&self, mut submission: Box<Submission>) -> Result<(), Box<Submission>> {
+        submission.encode();
         match self.commands.try_send(Command::Submit(submission)) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => match command

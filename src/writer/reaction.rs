@@ -1,14 +1,15 @@
 //! Reactions: what the reactors make of a batch, and of time that passes.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::batch::fold_or_park;
+use super::batch::{Care, fold_with};
 use crate::base::clock::UnixNanos;
 use crate::event::system::{Noted, Weight};
 use crate::event::{Envelope, Flags, NewEvent};
 use crate::event_log::Ledger;
-use crate::reactor::{Reactor, Scene, Settings};
+use crate::reactor::{Memo, Reactor, Scene, Settings};
 use crate::read_model::Projection;
 use crate::storage::sqlite::SqliteSession;
 use crate::storage::{Disposition, StorageError};
@@ -26,6 +27,13 @@ pub struct Reactions {
     pub reactors: &'static [Reactor],
     /// What the configuration tells them.
     pub settings: Arc<Settings>,
+}
+
+/// What the reactions to one batch share.
+struct Round {
+    now: UnixNanos,
+    care: Care,
+    memo: Memo,
 }
 
 impl Reactions {
@@ -54,11 +62,13 @@ impl Reactions {
     /// What each reactor says is due by now. What fails is told and left for the next tick.
     pub(super) fn due(&self, session: &mut SqliteSession<'_>, now: UnixNanos) -> Vec<NewEvent> {
         let mut due = Vec::new();
+        let mut memo = Memo::default();
         for reactor in self.reactors {
             let mut scene = Scene {
                 session,
                 settings: &self.settings,
                 now,
+                memo: &mut memo,
             };
             match (reactor.tick)(&mut scene) {
                 Ok(events) => due.extend(events),
@@ -76,30 +86,45 @@ impl Reactions {
         session: &mut SqliteSession<'_>,
         ledger: &mut Ledger,
         projections: &[Projection],
-        batch: Vec<Envelope>,
+        batch: &[Envelope],
         now: UnixNanos,
+        care: Care,
     ) -> Result<(), StorageError> {
-        let mut queue: VecDeque<(Envelope, u32)> = batch
-            .into_iter()
-            .filter(|event| self.wanted(event))
-            .map(|event| (event, 0))
-            .collect();
-        let mut made = 0;
-        while let Some((event, depth)) = queue.pop_front() {
+        let mut round = Round {
+            now,
+            care,
+            memo: Memo::default(),
+        };
+        for event in batch {
             // Perhaps stored twice: what followed from the first must not follow again.
-            if event.flags.has(Flags::SUSPECT_DUP) {
-                continue;
+            if self.wanted(event) && !event.flags.has(Flags::SUSPECT_DUP) {
+                self.follow_one(session, ledger, projections, event, &mut round)?;
             }
-            if depth == 0 {
-                made = 0;
-            }
-            // What follows from an event comes right after it, before the next one is looked at.
+        }
+        Ok(())
+    }
+
+    /// Lets the reactors look at an event. What follows from it comes right after it, before the next
+    /// one is looked at.
+    fn follow_one(
+        &self,
+        session: &mut SqliteSession<'_>,
+        ledger: &mut Ledger,
+        projections: &[Projection],
+        event: &Envelope,
+        round: &mut Round,
+    ) -> Result<(), StorageError> {
+        let (now, care) = (round.now, round.care);
+        let mut made = 0;
+        let mut queue: VecDeque<(Cow<'_, Envelope>, u32)> = VecDeque::new();
+        queue.push_back((Cow::Borrowed(event), 0));
+        while let Some((event, depth)) = queue.pop_front() {
             let mut consequences = Vec::new();
             for reactor in self.reactors {
                 if !reactor.kinds.contains(&event.kind()) {
                     continue;
                 }
-                for new in self.ask(reactor, session, &event, now)? {
+                for new in self.ask(reactor, session, &event, round)? {
                     made += 1;
                     if depth >= DEPTH_MAX || made > REACTIONS_MAX {
                         let reason = "reactors answer each other without end; stopped here";
@@ -107,17 +132,18 @@ impl Reactions {
                         let note = note(reactor, &event, reason, now);
                         let envelope = ledger.append(session, &note)?;
                         // Nobody looks at it: it must not begin anew.
-                        fold_or_park(session, ledger, projections, envelope, now)?;
+                        fold_with(care, session, ledger, projections, envelope, now)?;
                         break;
                     }
                     let envelope = ledger.append(session, &new)?;
-                    let folded = fold_or_park(session, ledger, projections, envelope, now)?;
+                    let folded = fold_with(care, session, ledger, projections, envelope, now)?;
                     consequences.extend(folded.map(|event| (event, depth + 1)));
                 }
             }
             for consequence in consequences.into_iter().rev() {
                 if self.wanted(&consequence.0) {
-                    queue.push_front(consequence);
+                    let (event, depth) = consequence;
+                    queue.push_front((Cow::Owned(event), depth));
                 }
             }
         }
@@ -131,12 +157,14 @@ impl Reactions {
         reactor: &Reactor,
         session: &mut SqliteSession<'_>,
         event: &Envelope,
-        now: UnixNanos,
+        round: &mut Round,
     ) -> Result<Vec<NewEvent>, StorageError> {
+        let now = round.now;
         let mut scene = Scene {
             session,
             settings: &self.settings,
             now,
+            memo: &mut round.memo,
         };
         match (reactor.react)(&mut scene, event) {
             Err(error) if error.disposition() == Disposition::Park => {

@@ -302,17 +302,12 @@ fn the_log_takes_no_update_no_delete_no_overwrite_and_no_gap() {
         (
             "INSERT OR REPLACE INTO event_log SELECT position, kind, version, 0, 0, stream, source, \
              topic, flags, cause, text, body FROM event_log WHERE position = 1",
-            "no gaps and no overwrites",
+            "append-only",
         ),
         (
-            "INSERT INTO event_log SELECT position + 2, kind, version, 0, 0, stream, source, topic, \
-             flags, cause, text, body FROM event_log WHERE position = 2",
-            "no gaps and no overwrites",
-        ),
-        (
-            "INSERT INTO event_log SELECT -1, kind, version, 0, 0, stream, source, topic, flags, \
-             cause, text, body FROM event_log WHERE position = 2",
-            "no gaps and no overwrites",
+            "INSERT INTO event_log SELECT position, kind, version, 0, 0, stream, source, topic, \
+             flags, cause, text, body FROM event_log WHERE position = 1",
+            "UNIQUE",
         ),
     ] {
         let mut session = database.begin().unwrap();
@@ -320,15 +315,25 @@ fn the_log_takes_no_update_no_delete_no_overwrite_and_no_gap() {
         assert!(matches!(error, StorageError::Refused(_)), "{sql}: {error}");
         assert!(error.to_string().contains(reason), "{sql}: {error}");
     }
-    // The next position is taken, so that the refusals above are not of any insert.
-    let mut session = database.begin().unwrap();
-    session
-        .write(
-            "INSERT INTO event_log SELECT position + 1, kind, version, 0, 0, stream, source, topic, \
-             flags, cause, text, body FROM event_log WHERE position = 2",
-            &[],
-        )
-        .unwrap();
+    // A batch is closed only over positions without a gap, up to the head.
+    for (beyond, is_taken) in [(2, false), (-3, false), (1, true)] {
+        let mut session = database.begin().unwrap();
+        session
+            .write(
+                "INSERT INTO event_log SELECT position + ?1, kind, version, 0, 0, stream, source, \
+                 topic, flags, cause, text, body FROM event_log WHERE position = 2",
+                crate::values![beyond],
+            )
+            .unwrap();
+        let closed = session.write("INSERT INTO batches VALUES (3, 3, 0)", &[]);
+        assert_eq!(closed.is_ok(), is_taken, "{beyond}: {closed:?}");
+        if let Err(error) = closed {
+            assert!(
+                error.to_string().contains("no gaps and no overwrites"),
+                "{error}"
+            );
+        }
+    }
 }
 
 static FAILURES_LEFT: AtomicU32 = AtomicU32::new(0);

@@ -4,6 +4,7 @@
 mod acks;
 mod batch;
 mod brokers;
+mod detection;
 mod errors;
 mod flood;
 mod kills;

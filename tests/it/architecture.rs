@@ -7,6 +7,7 @@ use crate::source::{Source, block_end};
 const ROWS: &[(&str, u8)] = &[
     ("base", 0),
     ("event", 1),
+    ("learn", 1),
     ("storage", 1),
     ("vault", 1),
     ("decode", 2),
@@ -20,6 +21,7 @@ const ROWS: &[(&str, u8)] = &[
     ("store", 5),
     ("broker", 5),
     ("delivery", 5),
+    ("detection", 6),
     ("http", 6),
     ("config", 7),
     ("app", 8),
@@ -74,6 +76,7 @@ const HOMES: &[(&str, &[&str], &str)] = &[
 /// Modules without a clock and without files: their outcome depends on their arguments alone.
 const PURE: &[&str] = &[
     "src/event/",
+    "src/learn/",
     "src/decode/",
     "src/read_model/",
     "src/health/",

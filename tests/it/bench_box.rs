@@ -10,9 +10,10 @@ use nightjar::base::shutdown::Shutdown;
 use nightjar::base::telemetry::Telemetry;
 use nightjar::event::NewEvent;
 use nightjar::read_model::digest::{TableDigest, table_digest};
+use nightjar::read_model::search_index;
 use nightjar::read_model::{self, Projection, Table};
-use nightjar::storage::Owned;
 use nightjar::storage::sqlite::{self, Database, Durability};
+use nightjar::storage::{Owned, Session as _};
 use nightjar::writer::sabotage::Sabotage;
 use nightjar::writer::{
     self, Handle, Options, Reactions, Receipt, Submission, WriterError, rebuild,
@@ -28,12 +29,14 @@ const LOG_TABLES: &[Table] = &[
         clear: "",
         dump: "SELECT * FROM event_log ORDER BY position",
         aging: None,
+        index: None,
     },
     Table {
         name: "names",
         clear: "",
         dump: "SELECT * FROM names ORDER BY id",
         aging: None,
+        index: None,
     },
 ];
 
@@ -243,7 +246,7 @@ impl BenchBox {
         self.projections
             .iter()
             .flat_map(|projection| projection.tables)
-            .map(|table| table_digest(&mut session, table).unwrap())
+            .map(|table| table_digest(&mut session, table.name, table.dump).unwrap())
             .collect()
     }
 
@@ -253,8 +256,20 @@ impl BenchBox {
         let mut session = reader.snapshot().unwrap();
         LOG_TABLES
             .iter()
-            .map(|table| table_digest(&mut session, table).unwrap())
+            .map(|table| table_digest(&mut session, table.name, table.dump).unwrap())
             .collect()
+    }
+
+    /// Fails if an index of words does not fit its texts, as the engine itself compares them.
+    #[track_caller]
+    pub(crate) fn assert_searchable(&self) {
+        let options = sqlite::Options::default();
+        let mut database = Database::open_writer(&self.path, options).unwrap();
+        let mut session = database.begin().unwrap();
+        for (table, index) in search_index::all() {
+            let checked = session.write(index.check, &[]);
+            assert!(checked.is_ok(), "{table}: {checked:?}");
+        }
     }
 
     /// Folds the log into a scratch database and names the tables that come out otherwise.
@@ -272,7 +287,8 @@ impl BenchBox {
         let tables = self
             .projections
             .iter()
-            .map(|projection| projection.tables.len());
+            .flat_map(|projection| projection.tables)
+            .map(|table| 1 + usize::from(table.index.is_some()));
         assert_eq!(comparisons.len(), tables.sum::<usize>());
         comparisons
             .iter()

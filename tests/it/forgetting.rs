@@ -200,6 +200,7 @@ fn nothing_is_left_of_a_person_in_any_file_and_the_others_stay() {
         let sql = format!("SELECT count(*) FROM {table} WHERE {column} = {tove}");
         assert_eq!(bench.number(&sql), 0, "{table}");
     }
+    bench.assert_searchable();
     assert_eq!(bench.unequal_after_rebuild(), Vec::<&str>::new());
     assert_eq!(
         bench.number("SELECT count(*) FROM events WHERE message LIKE '%erson 1 %'"),

@@ -17,6 +17,7 @@ mod recordings;
 mod recovery;
 mod retention;
 mod rollups;
+mod search;
 mod source;
 mod state;
 mod stories;

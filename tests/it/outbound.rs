@@ -22,10 +22,10 @@ fn up_tells_the_bus_what_it_stored_and_how_the_alarm_stands() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let port = BufReader::new(up.stderr.take().unwrap())
+    let mut messages = BufReader::new(up.stderr.take().unwrap())
         .lines()
-        .map_while(Result::ok)
-        .find_map(|line| line.rsplit_once("broker at 127.0.0.1:")?.1.parse().ok());
+        .map_while(Result::ok);
+    let port = messages.find_map(|line| line.rsplit_once("broker at 127.0.0.1:")?.1.parse().ok());
     let mut options = MqttOptions::new("listener", "127.0.0.1", port.unwrap());
     options.set_keep_alive(Duration::from_secs(5));
     let (client, mut connection) = Client::new(options, 10);
@@ -59,5 +59,16 @@ fn up_tells_the_bus_what_it_stored_and_how_the_alarm_stands() {
     assert_eq!(alarm.unwrap()["state"], "DISARMED");
     assert_eq!(door.unwrap()["stream"], "sensor/porch");
     kill_process(Pid::from_child(&up), Signal::INT).unwrap();
+    let mut goodbye = None;
+    while let Ok(Ok(event)) = connection.recv_timeout(PATIENCE) {
+        if let Event::Incoming(Packet::Publish(heard)) = event
+            && heard.topic == "nightjar/home/availability"
+        {
+            goodbye = Some(heard.payload);
+        }
+    }
+    assert_eq!(goodbye.as_deref(), Some(&b"offline"[..]));
     assert_eq!(up.wait().unwrap().code(), Some(0));
+    let trouble: Vec<_> = messages.filter(|line| line.contains("WARN")).collect();
+    assert!(trouble.is_empty(), "{trouble:?}");
 }

@@ -108,6 +108,7 @@ fn on_stream() -> impl Strategy<Value = OnStream> {
 fn odd_text() -> BoxedStrategy<String> {
     prop_oneof![
         4 => "[a-z]{1,6}",
+        2 => "(from 192.0.2.[0-4] |invalid user [a-c] from |/etc/[a-c] |[a-c].example.com ){1,3}",
         1 => select(vec![
             "", "\0", "a\0b", "%", "50%.mp4", "Füchse", "e\u{301}", "\u{202e}gnp.exe", "🦊", "'; DROP TABLE events",
             "\u{1b}[2J", "\u{feff}", "NaN", "open", "\u{10ffff}",

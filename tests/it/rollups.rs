@@ -47,7 +47,9 @@ const COUNTED: &str = "SELECT at / 900000000000 * 900000000000 AS quarter_at, ho
     SELECT at, host, cpu_percent IS NOT NULL AS cpu, cpu_percent AS cpu_max, \
     memory_percent IS NOT NULL AS memory, disk_percent IS NOT NULL AS disk, 0 AS line, 0 AS failed, \
     0 AS ban, 0 AS error, 0 AS warning FROM system_samples \
-    UNION ALL SELECT l.at, substr(n.name, 5, 3), 0, NULL, 0, 0, 1, l.action IS 'failed_login', \
+    UNION ALL SELECT l.at, substr(n.name, 5, 3), 0, NULL, 0, 0, 1, CASE WHEN l.action IS 'failed_login' THEN \
+    CASE WHEN json_type(l.metadata, '$.count') IS 'integer' \
+    THEN max(1, min(1000, l.metadata ->> 'count')) ELSE 1 END ELSE 0 END, \
     l.action IS 'ban', l.level >= 3, l.level = 2 FROM log_lines l JOIN names n ON n.id = l.source) \
     WHERE at >= 0 AND at < 9000000000000000000 GROUP BY 1, 2 ORDER BY 1, 2";
 
@@ -71,6 +73,29 @@ proptest! {
         let told = "SELECT quarter_at, host, bytes_sent FROM host_rollups WHERE bytes_sent > 0 \
                     ORDER BY 1, 2";
         prop_assert_eq!(bench.rows(told), bench.rows(MOVED));
+    }
+
+    #[test]
+    fn what_retention_took_away_moved_no_less(
+        samples in vec((select(vec!["box", "nas"]), 0_i64..90, option::weighted(0.9, 0_i64..500)), 1..30),
+        late in vec((select(vec!["box", "nas"]), 0_i64..90, option::weighted(0.9, 0_i64..500)), 1..30),
+        before in 0_i64..90,
+        pieces in 1_usize..9,
+    ) {
+        let of = |(host, at, sent): (&str, i64, Option<i64>)| sample(host, at, sent);
+        let late = late.into_iter().filter(|(_, at, _)| *at >= before);
+        let (samples, late): (Vec<_>, Vec<_>) = (samples.into_iter().map(of).collect(), late.map(of).collect());
+        let (whole, aged) = (BenchBox::new(), BenchBox::new());
+        whole.store(samples.iter().chain(&late).cloned().collect());
+        let cut = [cut("network_samples", before / 2), cut("network_samples", before)];
+        let events: Vec<_> = samples.into_iter().chain(cut).chain(late).collect();
+        for piece in events.chunks(pieces) {
+            aged.store(piece.to_vec());
+        }
+        let told = "SELECT quarter_at, host, bytes_sent FROM host_rollups WHERE bytes_sent > 0 \
+                    ORDER BY 1, 2";
+        prop_assert_eq!(aged.rows(told), whole.rows(told));
+        prop_assert_eq!(aged.unequal_after_rebuild(), Vec::<&str>::new());
     }
 
     #[test]
@@ -184,6 +209,29 @@ fn traces_go_with_their_lines_and_what_belongs_to_them_goes_with_them() {
     together.store(vec![cut("traces", 0), snapshot(4)]);
     assert_eq!(left(&together), [1, 0, 0, 0]);
     assert_eq!(together.unequal_after_rebuild(), Vec::<&str>::new());
+}
+
+#[test]
+fn a_sample_from_before_the_cut_is_summed_up_already() {
+    let bench = BenchBox::new();
+    bench.store(vec![
+        sample("box", 0, Some(100)),
+        sample("box", 20, Some(150)),
+        sample("box", 40, Some(190)),
+        cut("network_samples", 30),
+    ]);
+    let moved = "SELECT sum(bytes_sent) FROM host_rollups";
+    assert_eq!(bench.number(moved), 90);
+    bench.store(vec![
+        sample("box", 10, Some(120)),
+        sample("box", 29, Some(160)),
+    ]);
+    assert_eq!(bench.number(moved), 90);
+    assert_eq!(bench.number("SELECT count(*) FROM network_samples"), 1);
+    // One that is heard of for the first time has nothing summed up.
+    bench.store(vec![sample("nas", 40, Some(7)), sample("nas", 10, Some(2))]);
+    assert_eq!(bench.number(moved), 95);
+    assert_eq!(bench.unequal_after_rebuild(), Vec::<&str>::new());
 }
 
 #[test]

@@ -40,6 +40,8 @@ fn alarming() -> Vec<NewEvent> {
             target("ada", Channel::Webhook),
         ],
         suppressed: vec![],
+        risk_score: 50.0,
+        entity: Some(("sensor".into(), "front_door".into())),
     };
     let tried = |attempt, channel, status, retry_at| AlertAttempted {
         alert: 13,
@@ -69,6 +71,8 @@ fn alarming() -> Vec<NewEvent> {
                 event: 5,
                 severity_id: 4,
                 recipients: vec!["ada".into()],
+                targets: vec![],
+                risk_score: 0.0,
             },
         ),
     ]
@@ -81,8 +85,8 @@ fn alerts_are_listed_shown_and_logged() {
     house.store(alarming());
     let listed = house.run(&["alerts", "list"]);
     let expected = "\
-alert_id  timestamp            alert_type    severity  description        rule_name         count  sent  pending  failed  event_id
-      13  2026-11-20 03:10:27  CONTACT_OPEN  ALERT     Front door opened  rule/night-watch      2     1        1       0         3
+alert_id  timestamp            alert_type    severity  risk  description        entity             rule_name         incident  count  sent  pending  failed  acknowledged_at  feedback  event_id
+      13  2026-11-20 03:10:27  CONTACT_OPEN  ALERT       50  Front door opened  sensor/front_door  rule/night-watch         1      2     1        1       0  –                –                3
 ";
     assert_eq!((listed.out.as_str(), listed.code), (expected, Exit::Ok));
     for (args, count) in [
@@ -92,6 +96,17 @@ alert_id  timestamp            alert_type    severity  description        rule_n
         (&["--recipient", "tom"], 0),
         (&["--type", "CONTACT_OPEN", "--since", "-2m"], 1),
         (&["--until", "-2m"], 0),
+        (&["--severity", "alert"], 1),
+        (&["--severity", "CRITICAL"], 0),
+        (&["--rule", "rule/night-watch"], 1),
+        (&["--entity", "sensor/front_door"], 1),
+        (&["--entity", "front_door"], 1),
+        (&["--entity", "camera/front_door"], 0),
+        (&["--key", "RULE:night-watch"], 1),
+        (&["--open", "--unacknowledged"], 1),
+        (&["--feedback", "none"], 1),
+        (&["--feedback", "fp"], 0),
+        (&["--before", "13"], 0),
     ] {
         let args: Vec<_> = ["alerts", "list", "--json"]
             .iter()
@@ -110,6 +125,10 @@ alert_id  timestamp            alert_type    severity  description        rule_n
     let shown = words.join(" ");
     for line in [
         "description Front door opened",
+        "entity value front_door",
+        "what was counted",
+        "what people said of it: none",
+        "other incidents: none",
         "to be told",
         "ada NTFY 0 SENT 2 –",
         "ada WEBHOOK 0 PENDING 0 2026-11-20 03:10:27",
@@ -142,6 +161,228 @@ alert_id  timestamp            alert_type    severity  description        rule_n
         "{}",
         wrong.error
     );
+}
+
+/// Two incidents of one key, and an alert of another; ids 13, 14 and 15.
+fn incidents() -> Vec<NewEvent> {
+    let raised = |key: &str| AlertRaised {
+        alert_type: key.split(':').next().unwrap().into(),
+        rule_name: "profile/default".into(),
+        severity_id: 4,
+        dedup_key: key.into(),
+        event: 3,
+        targets: vec![],
+        suppressed: vec![],
+        risk_score: 50.0,
+        entity: None,
+    };
+    let day = 86_400;
+    vec![
+        at(2 * day, "alert/house", raised("CONTACT_OPEN:front_door")).with_text("Opened"),
+        at(day, "alert/house", raised("CONTACT_OPEN:front_door")).with_text("Opened"),
+        at(60, "alert/house", raised("TAMPER:shed")).with_text("Tampered with"),
+    ]
+}
+
+fn house_with_incidents() -> House {
+    let mut house = House::new();
+    house.store(incidents());
+    house.stop();
+    house
+}
+
+#[test]
+fn alerts_are_listed_page_by_page() {
+    let house = house_with_incidents();
+    let mut paged = Vec::new();
+    let mut before: Option<String> = None;
+    loop {
+        let mut args = vec!["alerts", "list", "--jsonl", "--limit", "2"];
+        if let Some(before) = &before {
+            args.extend(["--before", before]);
+        }
+        let page = house.run(&args);
+        assert_eq!(page.code, Exit::Ok, "{}", page.error);
+        for line in page.out.lines() {
+            paged.push(json(line)["alert_id"].as_i64().unwrap());
+        }
+        before = paged.last().map(ToString::to_string);
+        let note = format!(
+            "there are more; --before {} shows the next",
+            paged[paged.len() - 1]
+        );
+        if !page.messages.contains(&note) {
+            break;
+        }
+    }
+    assert_eq!(paged, [15, 14, 13]);
+    let unknown = house.run(&["alerts", "list", "--before", "999"]);
+    assert_eq!(unknown.code, Exit::NoInput);
+    assert!(
+        unknown.error.contains("there is no alert 999"),
+        "{}",
+        unknown.error
+    );
+    let backwards = house.run(&["alerts", "list", "--since", "-1h", "--until", "-2h"]);
+    assert_eq!(backwards.code, Exit::Usage);
+    let odd = house.run(&["alerts", "list", "--entity", "ip/010.0.0.1"]);
+    assert_eq!(odd.code, Exit::Usage);
+    assert!(odd.error.contains("it is no IP address"), "{}", odd.error);
+    let last = house.run(&["alerts", "list", "--open", "--csv"]);
+    assert_eq!(last.out.lines().count(), 3, "one of each key: {}", last.out);
+    let csv = house
+        .run(&["alerts", "list", "--csv", "--type", "TAMPER"])
+        .out;
+    assert!(csv.contains("TAMPER,ALERT,50"), "{csv}");
+}
+
+#[test]
+fn alerts_are_acknowledged_and_that_is_taken_back() {
+    let house = house_with_incidents();
+    let ran = house.run(&["alerts", "ack", "13", "15", "13", "--by", "ada"]);
+    assert_eq!(ran.out, "2 alerts acknowledged\n", "{}", ran.error);
+    let again = house.run(&["alerts", "ack", "13"]);
+    assert_eq!(again.out, "nothing to do: acknowledged already\n");
+    let left = json(
+        &house
+            .run(&["alerts", "list", "--unacknowledged", "--json"])
+            .out,
+    );
+    assert_eq!(left["rows"].as_array().unwrap().len(), 1);
+    let shown = json(&house.run(&["alerts", "show", "13", "--json"]).out);
+    assert_eq!(shown["acknowledged_by"], "ada");
+    let undone = house.run(&["alerts", "ack", "13", "--undo"]);
+    assert_eq!(undone.out, "1 alert not acknowledged any more\n");
+    let shown = json(&house.run(&["alerts", "show", "13", "--json"]).out);
+    assert_eq!(shown["acknowledged_at"], serde_json::Value::Null);
+    // All or nothing.
+    let wrong = house.run(&["alerts", "ack", "14", "999"]);
+    assert_eq!(wrong.code, Exit::NoInput);
+    let shown = json(&house.run(&["alerts", "show", "14", "--json"]).out);
+    assert_eq!(shown["acknowledged_by"], serde_json::Value::Null);
+    assert_eq!(shown["incident"], 2);
+    assert_eq!(shown["incidents"][0]["alert_id"], 13);
+    assert_eq!(shown["incidents"][0]["open"], false);
+    assert_eq!(house.run(&["alerts", "ack"]).code, Exit::Usage);
+}
+
+#[test]
+fn people_say_whether_an_alert_was_right_and_it_is_counted() {
+    let house = house_with_incidents();
+    let say = |args: &[&str]| {
+        let args: Vec<_> = ["alerts", "feedback"].iter().chain(args).copied().collect();
+        house.run(&args)
+    };
+    let ran = say(&["13", "tp", "--by", "ada"]);
+    assert_eq!(ran.out, "alert 13 is right\n", "{}", ran.error);
+    let ran = say(&["13", "fp", "--note", "the cat", "--by", "tom"]);
+    assert_eq!(ran.out, "alert 13 is false (it was tp before)\n");
+    say(&["14", "tp"]);
+    assert_eq!(say(&["13", "maybe"]).code, Exit::Usage);
+    assert_eq!(say(&["999", "tp"]).code, Exit::NoInput);
+    let long = "x".repeat(5_000);
+    let refused = say(&["14", "fp", "--note", &long]);
+    assert_eq!(refused.code, Exit::Usage);
+    assert!(refused.error.contains("the note"), "{}", refused.error);
+    let shown = json(&house.run(&["alerts", "show", "13", "--json"]).out);
+    assert_eq!(
+        (&shown["feedback"], &shown["feedback_note"]),
+        (&"fp".into(), &"the cat".into())
+    );
+    let trail = shown["said"].as_array().unwrap();
+    assert_eq!(trail.len(), 2);
+    assert_eq!(
+        (&trail[0]["feedback"], &trail[1]["by_whom"]),
+        (&"tp".into(), &"tom".into())
+    );
+
+    let stats = |args: &[&str]| {
+        let args: Vec<_> = ["alerts", "stats"].iter().chain(args).copied().collect();
+        house.run(&args)
+    };
+    let ran = stats(&[]);
+    let expected = "\
+of            alerts  times  per_day  tp  fp  precision
+CONTACT_OPEN       2      2        1   1   1        0.5
+TAMPER             1      1      0.5   0   0          –
+all                3      3      1.5   1   1        0.5
+
+of all alerts that are kept: 1 right, 1 false, precision 0.50
+";
+    assert_eq!(ran.out, expected, "{}", ran.error);
+    let days = json(&stats(&["--by", "day", "--json"]).out);
+    let rows = days["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 4);
+    assert_eq!(
+        (&rows[0]["of"], &rows[3]["of"]),
+        (&"2026-11-18".into(), &"all".into())
+    );
+    let rules = json(&stats(&["--by", "rule", "--json", "--since", "-1h"]).out);
+    assert_eq!(rules["rows"][0]["alerts"], 1);
+    assert_eq!(rules["rows"][0]["precision"], serde_json::Value::Null);
+    assert_eq!(stats(&["--since", "now"]).code, Exit::Usage);
+}
+
+#[test]
+fn without_alerts_there_is_nothing_to_count() {
+    let house = House::new();
+    let ran = house.run(&["alerts", "stats"]);
+    assert_eq!(
+        (ran.out.as_str(), ran.code),
+        ("no rows\n", Exit::Ok),
+        "{}",
+        ran.error
+    );
+}
+
+#[test]
+fn alerts_are_snoozed_by_id_and_by_key() {
+    let house = house_with_incidents();
+    let snooze = |args: &[&str]| {
+        let args: Vec<_> = ["alerts", "snooze"].iter().chain(args).copied().collect();
+        house.run(&args)
+    };
+    let ran = snooze(&["13", "--for", "2h", "--by", "ada"]);
+    assert_eq!(
+        ran.out, "nobody is told of alerts CONTACT_OPEN:front_door until 2026-11-20 05:12:07\n",
+        "{}",
+        ran.error
+    );
+    let shown = json(&house.run(&["alerts", "show", "14", "--json"]).out);
+    assert_eq!(shown["snoozed_until"], "2026-11-20T05:12:07.000Z");
+    assert_eq!(shown["snoozed_by"], "ada");
+    let ran = snooze(&["TAMPER:shed", "--until", "07:00"]);
+    assert!(
+        ran.out.ends_with("until 2026-11-20 07:00:00\n"),
+        "{}",
+        ran.error
+    );
+    let ran = snooze(&["CONTACT_OPEN:front_door", "--end"]);
+    assert_eq!(ran.out, "alerts CONTACT_OPEN:front_door are told again\n");
+    let left = json(&house.run(&["query", "alert_snoozes", "--json"]).out);
+    assert_eq!(left["rows"].as_array().unwrap().len(), 1, "{left}");
+    for (args, code, said) in [
+        (&["13"][..], Exit::Usage, "required"),
+        (
+            &["13", "--for", "2h", "--end"],
+            Exit::Usage,
+            "cannot be used with",
+        ),
+        (&["13", "--for", "0s"], Exit::Usage, "no length of time"),
+        (&["13", "--for", "soon"], Exit::Usage, "write 30m, 2h, 7d"),
+        (&["13", "--for", "91d"], Exit::Usage, "90 days at most"),
+        (&["13", "--until", "-2h"], Exit::Usage, "is past"),
+        (&["999", "--end"], Exit::NoInput, "there is no alert 999"),
+        (
+            &["TAMPER:barn", "--end"],
+            Exit::NoInput,
+            "no alert has the key",
+        ),
+    ] {
+        let ran = snooze(args);
+        assert_eq!(ran.code, code, "{args:?} {}", ran.error);
+        assert!(ran.error.contains(said), "{args:?} {}", ran.error);
+    }
 }
 
 /// A server that answers every path with a status of its own: `/204` with 204.
@@ -362,10 +603,37 @@ fn browsers_subscribe_and_are_removed_without_a_daemon() {
     subscribe_list_remove(&configured(200));
 }
 
+/// What people say of an alert is nothing that a verb may write itself while a daemon runs.
+fn judge_and_snooze(house: &House) {
+    for (args, said) in [
+        (&["ack", "13"][..], "1 alert acknowledged"),
+        (
+            &["feedback", "13", "tp", "--note", "a guest"],
+            "alert 13 is right",
+        ),
+        (
+            &["snooze", "13", "--for", "1h"],
+            "nobody is told of alerts RULE:night-watch",
+        ),
+    ] {
+        let args: Vec<_> = ["alerts"].iter().chain(args).copied().collect();
+        let ran = house.run(&args);
+        assert!(
+            ran.out.starts_with(said),
+            "{args:?} {} {}",
+            ran.out,
+            ran.error
+        );
+    }
+    let shown = json(&house.run(&["alerts", "show", "13", "--json"]).out);
+    assert_eq!(shown["said"][0]["note"], "a guest");
+}
+
 #[test]
-fn browsers_subscribe_and_are_removed_through_the_daemon() {
+fn the_daemon_stores_what_verbs_ask_for() {
     let mut house = configured(200);
     house.restart();
+    house.store(alarming());
     let listener = control::listen(house.path()).unwrap();
     let direct = Direct {
         writer: house.handle.clone().unwrap(),
@@ -393,6 +661,7 @@ fn browsers_subscribe_and_are_removed_through_the_daemon() {
     // The server holds the writer: it must end before the house, whatever happens.
     let went = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         subscribe_list_remove(&house);
+        judge_and_snooze(&house);
     }));
     shutdown.stop();
     control::wake(house.path());

@@ -33,7 +33,7 @@ fn check_finds_nothing_in_a_whole_house() {
         "{}",
         ran.out
     );
-    assert_eq!(ran.out.lines().count(), 8);
+    assert_eq!(ran.out.lines().count(), 9);
     assert!(
         ran.out.lines().all(|line| line.starts_with("ok    ")),
         "{}",
@@ -123,6 +123,16 @@ fn check_finds_each_kind_of_damage_and_says_what_to_do() {
             "recordings",
             "a.mp4: No such file",
         ),
+        (
+            &["INSERT INTO log_lines_fts (log_lines_fts) VALUES ('delete-all')"],
+            "search",
+            "event 8 is not found by its words",
+        ),
+        (
+            &["UPDATE events SET message = 'Otter at the pond' WHERE position = 7"],
+            "search",
+            "event 7 is not found by its words",
+        ),
     ] {
         let mut house = whole();
         house.change(damage);
@@ -143,7 +153,7 @@ fn check_finds_each_kind_of_damage_and_says_what_to_do() {
             ran.out
         );
         assert!(ran.out.contains("→ "), "{}", ran.out);
-        assert_eq!(ran.error, "1 of 8 checks found problems");
+        assert_eq!(ran.error, "1 of 9 checks found problems");
     }
 }
 
@@ -194,7 +204,7 @@ fn a_rebuild_gives_the_same_tables_and_a_changed_one_is_named() {
     let owned = crate::read_model::ALL
         .iter()
         .flat_map(|projection| projection.tables);
-    let owned = owned.count();
+    let owned = owned.count() + crate::read_model::search_index::all().count();
     assert_eq!(ran.out.lines().count(), 1 + owned);
     assert!(
         ran.out

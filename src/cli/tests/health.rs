@@ -1,5 +1,8 @@
 //! The box's own health, as people ask for it, on tables that the folds filled from events.
 
+mod bounds;
+mod counting;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -639,6 +642,7 @@ fn traced(house: &House, ago_s: i64) -> i64 {
         started_at: at - MINUTE_NS,
         ended_at: at,
         root_cause: None,
+        grown_from: None,
         recommendations: vec!["ban it".into()],
     };
     let snapshot = NewEvent::own(at, "trace/ban", snapshot).caused_by(trace);
@@ -863,13 +867,8 @@ fn stats_count_as_many_rows_as_there_are() {
     assert_eq!(lines["oldest_at"], "2026-11-18T03:12:07.000Z");
     assert!(lines["index_bytes"].as_i64().unwrap() > 0);
     assert!(told["file_bytes"].as_i64().unwrap() > 0);
-    assert_eq!(told["growth_days"], 2);
-    assert!(told["days_left"].as_i64().unwrap() > 0);
     let shown = run(&house, &["stats", "--indexes"]).out;
-    assert!(
-        shown.contains("log_lines_by_ip") && shown.contains(" left.\n"),
-        "{shown}"
-    );
+    assert!(shown.contains("log_lines_by_ip"), "{shown}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the configuration says of the house: its devices, rules, animals and people.
 
 use super::{House, refused};
+use crate::config::FirstRead;
 use crate::event::animal::Threat;
 
 /// Loading refuses `text` with a message in which `part` stands.
@@ -166,4 +167,74 @@ fn a_wild_animal_has_one_threat() {
     assert_eq!(threats.of("badger"), Threat::Nuisance);
     assert_eq!(threats.of("fox"), Threat::Passive);
     assert_eq!(threats.of("bear"), Threat::Predator);
+}
+
+#[test]
+fn a_machine_is_sampled_as_often_as_makes_sense_and_has_a_name_for_topics() {
+    for bad in ["999ms", "2h"] {
+        told(
+            &format!("host.interval = '{bad}'"),
+            &format!("`host.interval` is {bad}, but must be from 1s to 1h"),
+        );
+    }
+    let long = "n".repeat(129);
+    for bad in ["", "up/stairs", "up+", "#", "tab\\t", &long] {
+        told(
+            &format!("host.name = \"{bad}\""),
+            "`host.name` must have 1 to 128 bytes without `/`, `+` and `#`",
+        );
+    }
+    told("host.colour = 'red'", "colour");
+    let config = House::with("host = { name = 'heron', interval = '1h' }")
+        .load()
+        .config;
+    assert_eq!(config.host.name(), "heron");
+}
+
+#[test]
+fn a_log_file_has_a_whole_path_of_its_own_and_a_source() {
+    let file = |path: &str, source: &str| {
+        format!("[[log_file]]\npath = '{path}'\nsource = \"{source}\"\n")
+    };
+    told(
+        &file("auth.log", "auth"),
+        "number 1: `path` \"auth.log\" must begin with `/`",
+    );
+    told(
+        &(file("/l/auth", "auth") + &file("/l/auth", "other")),
+        "number 2: the path \"/l/auth\" is read already",
+    );
+    for bad in ["", "a+b", "#", "tab\\t", &"s".repeat(129)] {
+        told(
+            &file("/l/auth", bad),
+            "number 1: `source` must say what the log is called",
+        );
+    }
+    told("[[log_file]]\npath = '/l/auth'", "number 1: `source`");
+    let odd = |rest: &str| file("/l/auth", "auth") + rest;
+    told(&odd("time_zone = 'Mars/Olympus'"), "Mars/Olympus");
+    told(&odd("first_read = 'middle'"), "unknown variant `middle`");
+    told(&odd("colour = 'red'"), "colour");
+    let many = |count: u32| -> String {
+        (0..count)
+            .map(|number| file(&format!("/l/{number}"), "auth"))
+            .collect()
+    };
+    told(&many(257), "has more than 256 entries");
+    House::with(&many(256)).load();
+}
+
+#[test]
+fn a_log_file_takes_what_it_leaves_out_from_the_site_and_the_logs() {
+    let text = "site.time_zone = 'Asia/Kathmandu'\nlogs.first_read = 'end'\n\
+                [[log_file]]\npath = '/l/*.log'\nsource = 'nginx/access'\n\
+                [[log_file]]\npath = '/l/auth'\nsource = 'auth'\ntime_zone = 'UTC'\nfirst_read = 'all'";
+    let files = House::with(text).load().config.log_files();
+    let zones = files.iter().map(|file| file.zone.iana_name().unwrap());
+    assert_eq!(zones.collect::<Vec<_>>(), ["Asia/Kathmandu", "UTC"]);
+    let first_reads = files.iter().map(|file| file.first_read);
+    assert_eq!(
+        first_reads.collect::<Vec<_>>(),
+        [FirstRead::End.into(), FirstRead::All.into()]
+    );
 }

@@ -203,7 +203,7 @@ pub(in crate::decode) fn about_unit(parsed: &mut Parsed, unit: &str) {
 fn read_message<'t>(program: Option<&'t str>, source: &str, found: &mut Found<'t>) {
     let mut message = found.message.trim_end();
     if let Some((count, inner)) = repeated(message) {
-        found.number("count", count);
+        found.number(LogWritten::COUNT, count);
         message = inner;
     }
     if program.is_some() {

@@ -115,7 +115,12 @@ fn sample(kind: Kind) -> Event {
         | Kind::RecordingRequested
         | Kind::AlertRaised
         | Kind::AlertSuppressed
-        | Kind::AlertAttempted => alarm::sample(kind),
+        | Kind::AlertAttempted
+        | Kind::AlertAcknowledged
+        | Kind::AlertJudged
+        | Kind::AlertRequested
+        | Kind::AlertSnoozed
+        | Kind::AnomalyDetected => alarm::sample(kind),
         Kind::CameraRegistered
         | Kind::SensorRegistered
         | Kind::ClassificationConfigured

@@ -110,21 +110,20 @@ fn a_period_tells_its_mean_and_its_highest() {
 #[test]
 fn a_spike_has_ten_errors_and_three_times_the_mean() {
     let hour = 3_600 * SECOND_NS;
-    let at = |bucket: i64, count: usize| vec![T + bucket * hour + 1; count];
-    let of = |times: &[UnixNanos]| spikes(times, T, T + 24 * hour, hour);
-    assert_eq!(of(&at(3, 9)), []);
-    let ten = of(&at(3, 10));
+    let of = |counts: &[(i64, i64)]| spikes(counts, T, T + 24 * hour, hour);
+    assert_eq!(of(&[(3, 9)]), []);
+    let ten = of(&[(3, 10)]);
     assert_eq!((ten[0].at, ten[0].errors), (T + 3 * hour, 10));
     assert_eq!(ten[0].mean, 10.0 / 24.0);
-    let even: Vec<_> = (0..24).flat_map(|bucket| at(bucket, 20)).collect();
+    let even: Vec<_> = (0..24).map(|bucket| (bucket, 20)).collect();
     assert_eq!(of(&even), [], "usual, if many");
     // 23 × 10 + 30 in 24 buckets: the mean is 10.8, three times that is 32.5.
-    let mut busy: Vec<_> = (0..23).flat_map(|bucket| at(bucket, 10)).collect();
-    busy.extend(at(23, 30));
+    let mut busy: Vec<_> = (0..23).map(|bucket| (bucket, 10)).collect();
+    busy.push((23, 30));
     assert_eq!(of(&busy), []);
-    busy.extend(at(23, 10));
+    busy[23].1 = 40;
     assert_eq!(of(&busy).len(), 1);
-    assert_eq!(spikes(&at(0, 50), T, T, hour), [], "an empty range");
+    assert_eq!(spikes(&[(0, 50)], T, T, hour), [], "an empty range");
 }
 
 #[test]
@@ -211,8 +210,10 @@ fn trends_are_told_the_right_way_round() {
 
 #[test]
 fn growth_tells_how_long_the_disk_lasts() {
-    assert_eq!(per_day((T, 1_000), (T + 2 * DAY_NS, 3_000)), Some(1_000.0));
-    assert_eq!(per_day((T, 1_000), (T, 3_000)), None);
+    assert_eq!(per_day(2_000, 2 * DAY_NS), Some(1_000.0));
+    assert_eq!(per_day(2_000, DAY_NS / 4), Some(8_000.0));
+    assert_eq!(per_day(2_000, DAY_NS / 4 - 1), None, "too soon to tell");
+    assert_eq!(per_day(2_000, 0), None);
     assert_eq!(days_left(10_000, 1_000.0), Some(10.0));
     assert_eq!(days_left(10_000, 0.0), None);
     assert_eq!(days_left(10_000, -5.0), None);

@@ -169,6 +169,7 @@ fn burst(
             .hints
             .into_iter()
             .next(),
+        grown_from: None,
         recommendations: owned(&[
             "Read the first error of the burst: the others often follow from it",
             "Look at what changed shortly before",

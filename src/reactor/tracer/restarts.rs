@@ -65,6 +65,7 @@ pub(super) fn started(
         started_at,
         ended_at: notable.at,
         root_cause: Some(format!("{service} ends soon after it was started")),
+        grown_from: None,
         recommendations: owned(&[
             "Read its last lines before each end (`journalctl -u`)",
             "Stop it until the cause is found",

@@ -1,6 +1,8 @@
 //! Lines and samples come in, and the house looks into what is notable.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod patterns;
+
 use serde_json::{Value, json};
 
 use super::super::Settings;
@@ -454,6 +456,64 @@ fn what_somebody_may_not_is_traced_to_what_was_refused_before() {
             "jupiter/web 50 []",
         ]
     );
+}
+
+#[test]
+fn addresses_of_one_network_are_refused_as_one() {
+    let house = house();
+    let refused = |seconds: i64, ip: &str| {
+        let fields = json!({"action": "unauthorized", "ip_address": ip});
+        line(seconds, "web", Level::Warning, fields, "403")
+    };
+    let own = (0..50).map(|host| refused(host, &format!("2001:db8:7:1:{host:x}::9")));
+    tell(&house, own.collect());
+    tell(&house, vec![refused(50, "2001:db8:7:2::9")]);
+    assert_eq!(
+        house.rows("SELECT subject, ip FROM traces ORDER BY id"),
+        [
+            "2001:db8:7:1::/64 2001:db8:7:1::9",
+            "2001:db8:7:2::/64 2001:db8:7:2::9",
+        ]
+    );
+}
+
+#[test]
+fn a_host_that_refuses_thousands_has_so_many_traces_an_hour() {
+    let house = house();
+    let refused = |seconds: i64, host: &str, number: i64| {
+        let ip = format!("198.18.{}.{}", number / 250, number % 250);
+        let fields = json!({"action": "unauthorized", "ip_address": ip});
+        let mut new = line(seconds, "web", Level::Warning, fields, "403");
+        let Event::LogWritten(line) = &mut new.event else {
+            panic!("{new:?}");
+        };
+        line.host = host.to_owned();
+        new
+    };
+    let first = (0..700).map(|number| refused(number, "jupiter", number));
+    tell(&house, first.collect());
+    tell(&house, vec![refused(700, "wren", 0)]);
+    let told = || {
+        house.rows(
+            "SELECT host, subject, count(*) FROM traces GROUP BY host, substr(subject, 1, 5) \
+             ORDER BY id",
+        )
+    };
+    let once = [
+        "jupiter 198.18.0.0 500",
+        "jupiter host/jupiter 1",
+        "wren 198.18.0.0 1",
+    ];
+    assert_eq!(told(), once);
+    assert_eq!(
+        house.rows("SELECT message, root_cause FROM event_traces WHERE severity_score = 50 AND root_cause IS NOT NULL"),
+        ["403 500 refusals were traced within an hour; all stand among the log lines"]
+    );
+    // An hour after it said so it goes on.
+    tell(&house, vec![refused(4_099, "jupiter", 800)]);
+    assert_eq!(told(), once);
+    tell(&house, vec![refused(4_100, "jupiter", 801)]);
+    assert_eq!(traces(&house).len(), 503);
 }
 
 #[test]

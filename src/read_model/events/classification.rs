@@ -390,6 +390,8 @@ pub(in super::super) const RULES: &[Rule] = &[
     grave_pattern(PatternType::RestartLoop, "RESTART_LOOP"),
     slight_pattern(PatternType::RestartLoop, "RESTART_LOOP"),
     old_pattern(PatternType::RestartLoop, "RESTART_LOOP"),
+    // What models of normal behaviour find odd; how odd, the alert's risk says.
+    each(Kind::AnomalyDetected, "ANOMALY", Warning),
     // Power. What comes first of a topic and a status word is the moment; the other repeats it.
     ups(Kind::UpsPowerLost, When::Always, ("power", "lost"), "UPS_POWER_LOST", Alert),
     ups(Kind::UpsPowerRestored, When::Always, ("power", "mains"), "UPS_POWER_RESTORED", Info),

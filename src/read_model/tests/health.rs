@@ -496,6 +496,7 @@ fn a_pattern_is_told_as_it_was_detected() {
         started_at: MIDNIGHT,
         ended_at: MIDNIGHT + 90 * SECOND_NS,
         root_cause: None,
+        grown_from: None,
         recommendations: vec!["Block it".into()],
     };
     bench.tell(&at(MIDNIGHT + HOUR_NS, "pattern/ip_sweep", found).with_text("Many names"));

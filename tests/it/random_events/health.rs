@@ -89,6 +89,9 @@ fn odd_value() -> BoxedStrategy<Value> {
             json!(null),
             json!(true),
             json!(7),
+            json!(-7),
+            json!(5_000),
+            json!(u64::MAX),
             json!(-1.5),
             json!([1]),
             json!({"a": {}})
@@ -228,8 +231,9 @@ fn pattern() -> BoxedStrategy<OnStream> {
         vec(ip(), 0..3),
         -50_i64..150,
         odd_text(),
+        option::of(1_i64..40),
     )
-        .prop_map(|(pattern, ips, severity, name)| {
+        .prop_map(|(pattern, ips, severity, name, grown_from)| {
             let found = PatternDetected {
                 pattern,
                 subject: "203.0.113.9".into(),
@@ -241,6 +245,7 @@ fn pattern() -> BoxedStrategy<OnStream> {
                 started_at: NOW,
                 ended_at: NOW,
                 root_cause: None,
+                grown_from,
                 recommendations: Vec::new(),
             };
             (format!("pattern/{}", pattern.name()), Event::from(found))

@@ -1,9 +1,11 @@
 //! Samples of the alarm, its rules and its alerts.
 
 use crate::event::alarm::{
-    Action, AlertAttempted, AlertRaised, AlertSuppressed, ArmState, AttemptStatus, Channel,
-    RecordingRequested, Refused, RuleFired, StateChanged, Target,
+    Action, AlertAcknowledged, AlertAttempted, AlertJudged, AlertRaised, AlertRequested,
+    AlertSnoozed, AlertSuppressed, ArmState, AttemptStatus, Channel, RecordingRequested, Refused,
+    RuleFired, StateChanged, Target, Verdict,
 };
+use crate::event::anomaly::AnomalyDetected;
 use crate::event::house::ArmMode;
 use crate::event::{Event, Kind};
 
@@ -12,6 +14,11 @@ pub(super) fn sample(kind: Kind) -> Event {
         recipient: "ada".into(),
         channel: Channel::WebPush,
         address: 3,
+    };
+    let late = Target {
+        recipient: "tom".into(),
+        channel: Channel::Ntfy,
+        address: 0,
     };
     match kind {
         Kind::ArmStateChanged => StateChanged {
@@ -55,6 +62,8 @@ pub(super) fn sample(kind: Kind) -> Event {
             event: 41,
             targets: vec![target],
             suppressed: vec!["tom".into()],
+            risk_score: 62.5,
+            entity: Some(("camera".into(), "yard".into())),
         }
         .into(),
         Kind::AlertSuppressed => AlertSuppressed {
@@ -62,8 +71,15 @@ pub(super) fn sample(kind: Kind) -> Event {
             event: 57,
             severity_id: 3,
             recipients: vec!["ada".into()],
+            targets: vec![late],
+            risk_score: 71.0,
         }
         .into(),
+        Kind::AlertRequested
+        | Kind::AlertAcknowledged
+        | Kind::AlertJudged
+        | Kind::AlertSnoozed
+        | Kind::AnomalyDetected => said(kind),
         _ => AlertAttempted {
             alert: 42,
             target,
@@ -72,6 +88,50 @@ pub(super) fn sample(kind: Kind) -> Event {
             latency_ms: 312,
             retry_at: Some(1_795_132_815_000_000_000),
             answer: [("code".into(), "503".into())].into(),
+        }
+        .into(),
+    }
+}
+
+/// What is asked for and said of alerts, and what models find.
+fn said(kind: Kind) -> Event {
+    match kind {
+        Kind::AlertRequested => AlertRequested {
+            alert_type: "correlation".into(),
+            rule_name: "sigma/ssh-then-sudo".into(),
+            severity_id: 4,
+            dedup_key: "ssh-then-sudo:web-01".into(),
+            risk_score: Some(87.5),
+            entity: Some(("host".into(), "web-01".into())),
+            window_ns: 900_000_000_000,
+        }
+        .into(),
+        Kind::AlertAcknowledged => AlertAcknowledged {
+            alert: 42,
+            acknowledged: true,
+            by: "ada".into(),
+        }
+        .into(),
+        Kind::AlertJudged => AlertJudged {
+            alert: 42,
+            verdict: Verdict::FalsePositive,
+            by: "ada".into(),
+        }
+        .into(),
+        Kind::AlertSnoozed => AlertSnoozed {
+            dedup_key: "PERSON_DETECTED:yard".into(),
+            until: 1_795_132_815_000_000_000,
+            by: "ada".into(),
+        }
+        .into(),
+        _ => AnomalyDetected {
+            model: "hw:source:nginx".into(),
+            subject: "source/nginx".into(),
+            score: 7.5,
+            threshold: 6.0,
+            observed: 912.0,
+            expected: 41.5,
+            event: 4711,
         }
         .into(),
     }

@@ -47,6 +47,7 @@ pub(super) fn sample(kind: Kind) -> Event {
             started_at: 1_730_000_000_000_000_000,
             ended_at: 1_730_000_100_000_000_000,
             root_cause: Some("Passwords are being guessed".into()),
+            grown_from: None,
             recommendations: vec!["Allow keys only".into()],
         }
         .into(),
