@@ -84,14 +84,24 @@ CREATE UNIQUE INDEX entities_by_uuid ON entities (uuid);
 -- With the type, so that those which strangers can name are counted without reading the table.
 CREATE INDEX entities_by_last_seen ON entities (last_seen, type);
 
--- Which events name an entity: its timeline. The second index is for retention alone.
+-- Which events name an entity: its timeline. The log is cut into blocks of 1,024 positions, and what a
+-- block says of one entity is one row: a link costs a few bytes, and all that a batch links lies side by
+-- side, however many entities it names. Times are the events' own; those of a block serve to find it.
+CREATE TABLE entity_blocks (
+    block    INTEGER PRIMARY KEY,               -- position / 1024
+    first_ns INTEGER NOT NULL,                  -- of its events, the earliest
+    last_ns  INTEGER NOT NULL                   -- and the latest
+) STRICT;
+CREATE INDEX entity_blocks_by_time ON entity_blocks (last_ns);
 CREATE TABLE entity_events (
-    entity       INTEGER NOT NULL,
-    timestamp_ns INTEGER NOT NULL,
-    position     INTEGER NOT NULL,
-    PRIMARY KEY (entity, timestamp_ns, position)
+    block     INTEGER NOT NULL REFERENCES entity_blocks (block) ON DELETE CASCADE,
+    entity    INTEGER NOT NULL,                 -- entities.id; one that was let go is in no table
+    positions TEXT NOT NULL,                    -- position % 1024, ascending: 3,17,1020
+    PRIMARY KEY (block, entity)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX entity_events_by_time ON entity_events (timestamp_ns);
+CREATE VIEW entity_links AS
+SELECT v.entity, v.block * 1024 + p.value AS position
+FROM entity_events v, json_each('[' || v.positions || ']') p;
 
 -- What events say of two entities, once for each relation between them.
 CREATE TABLE graph_edges (

@@ -8,12 +8,14 @@
 //!   that event's entities. Counted ids would move when a person is forgotten, and with them those
 //!   of all who came later.
 //! - Strangers choose the names that they try and the addresses that they come from. Beyond
-//!   [`Bounds`] those that were seen last the longest ago go, with their links and edges; whether
+//!   [`Bounds`] those that were seen last the longest ago go, with their edges; their links name
+//!   nobody from then on, and go with their block. Whether
 //!   there are too many is looked at by the position of the log, so that a rebuild lets the same
 //!   go. What only the house can name, cameras and persons say, neither counts nor goes.
 //! - A retained snapshot names nobody.
 
 mod gathered;
+pub mod links;
 mod persons;
 
 use self::gathered::Gathered;
@@ -34,11 +36,11 @@ pub(super) const PROJECTION: Projection = Projection {
             "entities" by "id",
             aging by "last_seen"
             if "type <= 6 \
-                AND NOT EXISTS (SELECT 1 FROM entity_events WHERE entity = entities.id) \
                 AND NOT EXISTS (SELECT 1 FROM graph_edges WHERE source = entities.id) \
                 AND NOT EXISTS (SELECT 1 FROM graph_edges WHERE target = entities.id)" for 30
         ),
-        table!("entity_events" by "entity, timestamp_ns, position", aging by "timestamp_ns" for 30),
+        table!("entity_blocks" by "block", aging by "last_ns" for 30),
+        table!("entity_events" by "block, entity"),
         table!("graph_edges" by "source, target, rel_type", aging by "last_seen" for 365),
     ],
     kinds: None,
@@ -124,7 +126,6 @@ fn bound_entities(session: &mut dyn Session, most: i64) -> Result<(), StorageErr
     let surplus = count.unwrap_or(0) - most;
     if surplus > 0 {
         for sql in [
-            surplus!("DELETE FROM entity_events WHERE entity"),
             surplus!("DELETE FROM graph_edges WHERE source"),
             surplus!("DELETE FROM graph_edges WHERE target"),
             surplus!("DELETE FROM entities WHERE id"),
@@ -168,12 +169,18 @@ pub(super) const VIEWS: &[View] = &[
     },
     View {
         name: "entity_events",
-        about: "which event named which entity; `entity VALUE --timeline` is that of one",
-        columns: columns!["at" Time, "type" Text, "value" Text, "position" Number, "uuid" Text],
-        sql: "SELECT t.timestamp_ns, n.type, n.value, t.position, n.uuid FROM entity_events t \
-              CROSS JOIN entity_names n ON n.id = t.entity \
-              WHERE t.timestamp_ns >= ?1 AND t.timestamp_ns < ?2 \
-              ORDER BY t.timestamp_ns DESC, t.entity DESC, t.position DESC LIMIT ?3",
+        about: "how often blocks of the log name which entity; `entity VALUE --timeline` tells more",
+        columns: columns![
+            "until" Time, "type" Text, "value" Text, "events" Number, "since" Time,
+            "first_position" Number, "uuid" Text
+        ],
+        sql: "SELECT b.last_ns, n.type, n.value, \
+              length(v.positions) - length(replace(v.positions, ',', '')) + 1, b.first_ns, \
+              b.block * 1024, n.uuid FROM entity_blocks b \
+              CROSS JOIN entity_events v ON v.block = b.block \
+              CROSS JOIN entity_names n ON n.id = v.entity \
+              WHERE b.last_ns >= ?1 AND b.last_ns < ?2 \
+              ORDER BY b.last_ns DESC, b.block DESC, v.entity DESC LIMIT ?3",
     },
     View {
         name: "graph_edges",

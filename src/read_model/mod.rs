@@ -17,7 +17,7 @@ pub mod anomalies;
 mod cameras;
 mod counts;
 mod dead_letters;
-mod entities;
+pub mod entities;
 pub mod events;
 mod faces;
 mod host_rollups;

@@ -9,6 +9,7 @@ use crate::base::clock::UnixNanos;
 use crate::event::entity::{Entity, EntityType};
 use crate::event::sentence::sentence;
 use crate::event_log::read::EventReader;
+use crate::read_model::entities::links::{Link, Links, positions_of};
 use crate::storage::sqlite::Database;
 use crate::storage::{Row, Session, StorageError, all, first};
 use crate::values;
@@ -291,6 +292,17 @@ fn found(row: &dyn Row) -> Result<Found, StorageError> {
     })
 }
 
+/// The events at the positions `?1`, a JSON array; the newest first.
+const EVENTS_AT: &str = "SELECT e.occurred_at, e.position, k.name, s.name, \
+     coalesce(v.severity_id, CASE l.level WHEN 0 THEN 0 WHEN 1 THEN 1 WHEN 2 THEN 3 \
+     WHEN 3 THEN 4 WHEN 4 THEN 5 END, 1), \
+     coalesce(v.message, CASE WHEN l.position IS NOT NULL THEN e.text END) \
+     FROM json_each(?1) p CROSS JOIN event_log e ON e.position = p.value \
+     CROSS JOIN names k ON k.id = e.kind CROSS JOIN names s ON s.id = e.source \
+     LEFT JOIN events v ON v.position = e.position \
+     LEFT JOIN log_lines l ON l.position = e.position \
+     ORDER BY e.occurred_at DESC, e.position DESC";
+
 fn timeline(
     session: &mut dyn Session,
     entity: EntityId,
@@ -307,31 +319,19 @@ fn timeline(
     let step = if filters { STEP } else { STEP.min(limit + 1) };
     let mut reader = EventReader::new();
     let mut timeline = Timeline::default();
-    let (mut at, mut position) = (query.until, i64::MAX);
+    let until = Link {
+        at: query.until,
+        position: i64::MAX,
+    };
+    let mut links = Links::of(entity.0, query.since, until);
     let (mut bytes, mut looked_at) = (0, 0);
     // From the newest back, so that the limit keeps those.
     while !timeline.cut {
-        let rows = all(
-            session,
-            "SELECT t.timestamp_ns, t.position, k.name, s.name, \
-             coalesce(v.severity_id, CASE l.level WHEN 0 THEN 0 WHEN 1 THEN 1 WHEN 2 THEN 3 \
-             WHEN 3 THEN 4 WHEN 4 THEN 5 END, 1), \
-             coalesce(v.message, CASE WHEN l.position IS NOT NULL THEN e.text END) \
-             FROM entity_events t CROSS JOIN event_log e ON e.position = t.position \
-             CROSS JOIN names k ON k.id = e.kind CROSS JOIN names s ON s.id = e.source \
-             LEFT JOIN events v ON v.position = t.position \
-             LEFT JOIN log_lines l ON l.position = t.position \
-             WHERE t.entity = ?1 AND t.timestamp_ns >= ?2 AND t.timestamp_ns <= ?3 \
-             AND (t.timestamp_ns < ?3 OR t.position < ?4) \
-             ORDER BY t.timestamp_ns DESC, t.position DESC LIMIT ?5",
-            values![entity.0, query.since, at, position, step as i64],
-            found,
-        )?;
-        let is_last = rows.len() < step;
-        looked_at += rows.len();
-        if let Some(oldest) = rows.last() {
-            (at, position) = (oldest.event.at, oldest.event.position);
-        }
+        let step_links = links.next(session, step)?;
+        let is_last = step_links.len() < step;
+        looked_at += step_links.len();
+        let positions = positions_of(&step_links);
+        let rows = all(session, EVENTS_AT, values![&positions], found)?;
         for Found {
             mut event,
             has_words,

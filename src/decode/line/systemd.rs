@@ -104,12 +104,7 @@ fn job<'t>(message: &'t str, found: &mut Found<'t>) -> bool {
             rest.trim_end_matches('.')
         };
         found.level = Some(*level);
-        // "Started ssh.service - OpenBSD Secure Shell server."
-        let (unit, description) = match rest.split_once(" - ") {
-            Some((unit, description)) if is_unit(unit) => (Some(unit), description),
-            _ if is_unit(rest) => (Some(rest), ""),
-            _ => (None, rest),
-        };
+        let (unit, description) = unit_and_rest(rest);
         found.text("description", description);
         if let Some(unit) = unit {
             found.text("unit", unit);
@@ -127,6 +122,17 @@ fn job<'t>(message: &'t str, found: &mut Found<'t>) -> bool {
         return true;
     }
     false
+}
+
+/// `ssh.service - OpenBSD Secure Shell server`, `backup.service, took 12 s`, `OpenBSD Secure Shell
+/// server`.
+fn unit_and_rest(text: &str) -> (Option<&str>, &str) {
+    let parts = text.split_once(" - ").or_else(|| text.split_once(", "));
+    match parts {
+        Some((unit, rest)) if is_unit(unit) => (Some(unit), rest),
+        _ if is_unit(text) => (Some(text), ""),
+        _ => (None, text),
+    }
 }
 
 /// `ssh.service`, `user@1000.service`: a word with a dot.

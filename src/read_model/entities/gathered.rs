@@ -8,6 +8,7 @@ use crate::base::clock::UnixNanos;
 use crate::event::Envelope;
 use crate::event::entity::of_event::{for_each_entity, for_each_relation};
 use crate::event::entity::{Entity, EntityType};
+use super::links::{self, block_of};
 use crate::storage::{Session, StorageError, first};
 use crate::values;
 
@@ -31,8 +32,10 @@ pub(super) struct Gathered {
     names: [HashMap<Box<str>, Option<Index>>; EntityType::ALL.len()],
     by_uuid: HashMap<Uuid, Index>,
     entities: Vec<Known>,
-    /// Entity, time, position.
-    links: Vec<(i64, UnixNanos, i64)>,
+    /// Block, entity, position.
+    links: Vec<(i64, i64, i64)>,
+    /// The times of each block; a batch touches few.
+    blocks: Vec<(i64, Sum)>,
     edges: HashMap<(Index, Index, &'static str), Sum>,
     /// The entities of the event that is looked at.
     current: Vec<Index>,
@@ -47,9 +50,9 @@ struct Known {
 
 /// From when to when, and how often.
 #[derive(Clone, Copy)]
-struct Sum {
-    first: UnixNanos,
-    last: UnixNanos,
+pub(super) struct Sum {
+    pub(super) first: UnixNanos,
+    pub(super) last: UnixNanos,
     count: i64,
 }
 
@@ -90,10 +93,16 @@ impl Gathered {
         });
         outcome?;
         let at = event.occurred_at;
+        let block = block_of(event.position);
         for &index in &self.current {
             let known = &mut self.entities[index as usize];
             known.seen.add(at);
-            self.links.push((known.id, at, event.position));
+            self.links.push((block, known.id, event.position));
+        }
+        // Of every event: whom an event named may be forgotten one day, and this must not tell.
+        match self.blocks.last_mut().filter(|(last, _)| *last == block) {
+            Some((_, times)) => times.add(at),
+            None => self.blocks.push((block, Sum::none(at))),
         }
         Ok(())
     }
@@ -172,7 +181,8 @@ impl Gathered {
     pub(super) fn store(self, session: &mut dyn Session) -> Result<(), StorageError> {
         let Self {
             entities,
-            mut links,
+            links,
+            blocks,
             edges,
             ..
         } = self;
@@ -199,14 +209,7 @@ impl Gathered {
                 )?,
             }
         }
-        // In the order of the table, so that its pages are visited one after the other.
-        links.sort_unstable();
-        for (entity, at, position) in links {
-            session.write(
-                "INSERT INTO entity_events (entity, timestamp_ns, position) VALUES (?1, ?2, ?3)",
-                values![entity, at, position],
-            )?;
-        }
+        links::store(session, &blocks, links)?;
         let id = |index: Index| entities[index as usize].id;
         let edges = edges.into_iter();
         let mut edges: Vec<_> = edges

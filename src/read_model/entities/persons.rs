@@ -4,6 +4,7 @@
 //! merge of somebody whom nothing names is then none.
 
 use super::gathered::{ENTITIES_MAX, id_of, new_id};
+use super::links;
 use crate::event::Envelope;
 use crate::event::entity::{Entity, EntityType};
 use crate::event::people::ProfilesMerged;
@@ -43,8 +44,8 @@ fn person(profile: i64) -> Option<Entity> {
 }
 
 fn delete(session: &mut dyn Session, id: i64) -> Result<(), StorageError> {
+    links::delete(session, id)?;
     for sql in [
-        "DELETE FROM entity_events WHERE entity = ?1",
         "DELETE FROM graph_edges WHERE source = ?1",
         "DELETE FROM graph_edges WHERE target = ?1",
         "DELETE FROM entities WHERE id = ?1",
@@ -80,10 +81,8 @@ pub(super) fn merge(
          event_count = entities.event_count + excluded.event_count",
         values![from, stays, into.uuid().as_bytes().as_slice(), into.value()],
     )?;
+    links::merge(session, from, stays)?;
     for sql in [
-        "INSERT INTO entity_events (entity, timestamp_ns, position) \
-         SELECT ?2, timestamp_ns, position FROM entity_events WHERE entity = ?1 \
-         ON CONFLICT (entity, timestamp_ns, position) DO NOTHING",
         moved!("?2, target", "source = ?1"),
         moved!("source, ?2", "target = ?1"),
     ] {

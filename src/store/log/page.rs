@@ -5,7 +5,8 @@ use super::sql::{self, Walk};
 use super::walk::{Course, Key, Walked, merge};
 use super::{Cursor, EventQuery, LogStoreError, PAGE_MAX, Page, SEVERITY_MAX, Table, least_level};
 use crate::base::clock::UnixNanos;
-use crate::storage::{Session, StorageError, Value, first, search};
+use crate::read_model::entities::links::{Link, Links, positions_of};
+use crate::storage::{Session, StorageError, Value, all, first, search};
 use crate::values;
 
 /// How much a page looks at.
@@ -23,6 +24,11 @@ pub(super) const BOUNDS: Bounds = Bounds {
     rounds: &[2_000, 200_000],
     rare: 20_000,
 };
+
+/// Most links that are looked at by one statement.
+const LINKS_AT_ONCE: usize = 4_096;
+/// Where the entity stands among the values of a walk.
+const ENTITY_AT: usize = 7;
 
 /// The conditions, as the statements take them.
 struct Conditions {
@@ -122,11 +128,12 @@ fn lines(
     }
     conditions.severity = least_level(query.min_severity);
     let is_rare = is_rare(session, sql::COUNT_LINES, conditions, bounds.rare)?;
+    if let Some(entity) = conditions.entity.filter(|_| !is_rare) {
+        let table = (Table::Lines, sql::LINES_AT);
+        return conditions.walk_links(session, entity, table, bounds, query.limit);
+    }
     let (walk, whole) = match conditions {
         _ if is_rare => (&sql::LINES_WITH_WORDS, true),
-        Conditions {
-            entity: Some(_), ..
-        } => (&sql::LINES_OF_ENTITY, false),
         Conditions {
             template: Some(_), ..
         } => (&sql::LINES_OF_TEMPLATE, false),
@@ -162,11 +169,12 @@ fn moments(
     }
     conditions.severity = i64::from(query.min_severity);
     let is_rare = is_rare(session, sql::COUNT_MOMENTS, conditions, bounds.rare)?;
+    if let Some(entity) = conditions.entity.filter(|_| !is_rare) {
+        let table = (Table::Moments, sql::MOMENTS_AT);
+        return conditions.walk_links(session, entity, table, bounds, query.limit);
+    }
     let (walk, whole) = match conditions {
         _ if is_rare => (&sql::MOMENTS_WITH_WORDS, true),
-        Conditions {
-            entity: Some(_), ..
-        } => (&sql::MOMENTS_OF_ENTITY, false),
         Conditions {
             source_id: Some(_), ..
         } => (&sql::MOMENTS_OF_SOURCE, false),
@@ -222,6 +230,49 @@ impl Conditions {
             bind: &|low, many| self.values(low, many, table),
         };
         course.walk(session, rounds)
+    }
+
+    /// Walks over what names an entity: first as much as a page may need, then twice as much, until
+    /// as many links were looked at as a walk looks at rows.
+    fn walk_links(
+        &self,
+        session: &mut dyn Session,
+        entity: i64,
+        (table, statement): (Table, &'static str),
+        bounds: Bounds,
+        limit: u32,
+    ) -> Result<Walked, StorageError> {
+        let (at, position) = self.from;
+        let mut links = Links::of(entity, self.since, Link { at, position });
+        // One more, to know whether there are more.
+        let wanted = limit as usize + 1;
+        let most = bounds.rounds.last().copied().unwrap_or(i64::MAX);
+        let mut walked = Walked::default();
+        let (mut step, mut looked_at) = (wanted, 0);
+        loop {
+            let found = links.next(session, step)?;
+            let positions = positions_of(&found);
+            let missing = (wanted - walked.rows.len()) as i64;
+            let mut values = self.values((self.since, i64::MIN), missing, table);
+            // That they name it is known.
+            values[ENTITY_AT] = Value::Null;
+            values.push((&positions).into());
+            walked
+                .rows
+                .extend(all(session, statement, &values, |row| table.event(row))?);
+            looked_at += found.len() as i64;
+            let Some(last) = found.last().filter(|_| found.len() == step) else {
+                return Ok(walked);
+            };
+            if walked.rows.len() == wanted {
+                return Ok(walked);
+            }
+            if looked_at >= most {
+                walked.stopped_at = Some((last.at, last.position));
+                return Ok(walked);
+            }
+            step = (step * 2).clamp(1, LINKS_AT_ONCE);
+        }
     }
 
     /// The values of a walk, in the order of [`sql`].

@@ -47,8 +47,10 @@ macro_rules! lines {
                 range!($at, $position),
                 " AND l.level >= ?5 AND (?6 IS NULL OR l.source = ?6) \
                  AND (?7 IS NULL OR l.template_id = ?7) \
-                 AND (?8 IS NULL OR EXISTS (SELECT 1 FROM entity_events o WHERE o.entity = ?8 \
-                      AND o.timestamp_ns = l.at AND o.position = l.position)) \
+                 AND (?8 IS NULL OR EXISTS (SELECT 1 FROM entity_events o \
+                      WHERE o.block = l.position / 1024 AND o.entity = ?8 \
+                      AND instr(',' || o.positions || ',', \
+                                ',' || (l.position % 1024) || ',') > 0)) \
                  ",
                 $words,
                 " ORDER BY ",
@@ -88,8 +90,10 @@ macro_rules! moments {
                 range!($at, $position),
                 " AND m.severity_id >= ?5 AND (?6 IS NULL OR m.source_id = ?6) \
                  AND (?7 IS NULL OR m.source_type = ?7) \
-                 AND (?8 IS NULL OR EXISTS (SELECT 1 FROM entity_events o WHERE o.entity = ?8 \
-                      AND o.timestamp_ns = m.timestamp_ns AND o.position = m.position)) \
+                 AND (?8 IS NULL OR EXISTS (SELECT 1 FROM entity_events o \
+                      WHERE o.block = m.position / 1024 AND o.entity = ?8 \
+                      AND instr(',' || o.positions || ',', \
+                                ',' || (m.position % 1024) || ',') > 0)) \
                  ",
                 $words,
                 " ORDER BY ",
@@ -165,14 +169,15 @@ pub const LINES_OF_TEMPLATE: Walk = lines!(
     "l.position",
     "l.template_id = ?7 AND "
 );
-/// Lines that name an entity.
-pub const LINES_OF_ENTITY: Walk = lines!(
-    "lines of an entity",
-    "entity_events v CROSS JOIN log_lines l ON l.position = v.position",
-    "v.timestamp_ns",
-    "v.position",
-    "v.entity = ?8 AND "
-);
+/// Of the positions `?11`, a JSON array, those of lines.
+pub const LINES_AT: &str = lines!(
+    "lines at positions",
+    "json_each(?11) v CROSS JOIN log_lines l ON l.position = v.value",
+    "l.at",
+    "l.position",
+    ""
+)
+.page;
 /// Lines with a phrase that is rare: they are sorted.
 pub const LINES_WITH_WORDS: Walk = lines!(
     "lines with words",
@@ -209,14 +214,15 @@ pub const MOMENTS_OF_TYPE: Walk = moments!(
     "m.position",
     "m.source_type = ?7 AND "
 );
-/// Moments that name an entity.
-pub const MOMENTS_OF_ENTITY: Walk = moments!(
-    "moments of an entity",
-    "entity_events v CROSS JOIN events m ON m.position = v.position",
-    "v.timestamp_ns",
-    "v.position",
-    "v.entity = ?8 AND "
-);
+/// Of the positions `?11`, a JSON array, those of moments.
+pub const MOMENTS_AT: &str = moments!(
+    "moments at positions",
+    "json_each(?11) v CROSS JOIN events m ON m.position = v.value",
+    "m.timestamp_ns",
+    "m.position",
+    ""
+)
+.page;
 /// Moments with a phrase that is rare: they are sorted.
 pub const MOMENTS_WITH_WORDS: Walk = moments!(
     "moments with words",
@@ -233,13 +239,11 @@ pub const WALKS: &[Walk] = &[
     LINES_BAD,
     LINES_OF_SOURCE,
     LINES_OF_TEMPLATE,
-    LINES_OF_ENTITY,
     LINES_WITH_WORDS,
     MOMENTS,
     MOMENTS_GRAVE,
     MOMENTS_OF_SOURCE,
     MOMENTS_OF_TYPE,
-    MOMENTS_OF_ENTITY,
     MOMENTS_WITH_WORDS,
 ];
 
@@ -385,6 +389,8 @@ pub const ENTITY: &str = "SELECT id FROM entities WHERE uuid = ?1";
 
 /// Every statement that is no walk and no hunt.
 pub const OTHERS: &[&str] = &[
+    LINES_AT,
+    MOMENTS_AT,
     LINES_BETWEEN,
     MOMENTS_BETWEEN,
     COUNT_LINES,

@@ -145,8 +145,18 @@ impl Shelf {
         if let Some(entity) = made.entity {
             session
                 .write(
-                    "INSERT INTO entity_events (entity, timestamp_ns, position) VALUES (?1, ?2, ?3)",
-                    values![entity, made.at, position],
+                    "INSERT INTO entity_blocks (block, first_ns, last_ns) VALUES (?1 / 1024, ?2, ?2) \
+                     ON CONFLICT (block) DO UPDATE SET first_ns = min(first_ns, excluded.first_ns), \
+                     last_ns = max(last_ns, excluded.last_ns)",
+                    values![position, made.at],
+                )
+                .unwrap();
+            session
+                .write(
+                    "INSERT INTO entity_events (block, entity, positions) \
+                     VALUES (?1 / 1024, ?2, ?1 % 1024) ON CONFLICT (block, entity) \
+                     DO UPDATE SET positions = positions || ',' || excluded.positions",
+                    values![position, entity],
                 )
                 .unwrap();
         }
@@ -207,13 +217,11 @@ fn every_walk_has_an_index_for_its_condition_and_its_order() {
         "log_lines_bad (at>? AND at<?)",
         "log_lines_by_source (source=? AND at>? AND at<?)",
         "log_lines_by_template (template_id=? AND at>? AND at<?)",
-        "PRIMARY KEY (entity=? AND (timestamp_ns,position)>(?,?) AND (timestamp_ns,position)<(?,?))",
         "VIRTUAL TABLE",
         "events_by_time (timestamp_ns>? AND timestamp_ns<?)",
         "events_grave (timestamp_ns>? AND timestamp_ns<?)",
         "events_by_source (source_id=? AND timestamp_ns>? AND timestamp_ns<?)",
         "events_by_source_type (source_type=? AND timestamp_ns>? AND timestamp_ns<?)",
-        "PRIMARY KEY (entity=? AND (timestamp_ns,position)>(?,?) AND (timestamp_ns,position)<(?,?))",
         "VIRTUAL TABLE",
     ]) {
         for statement in [walk.page, walk.end] {
