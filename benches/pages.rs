@@ -174,7 +174,7 @@ fn log_line() -> LogWritten {
         host: "box".into(),
         source: "sshd".into(),
         level: Level::Info,
-        fields: Extra::new(),
+        fields: Arc::default(),
     }
 }
 

@@ -7,6 +7,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nightjar::base::clock::{Clock, SECOND_NS};
@@ -60,7 +61,7 @@ fn line(number: usize, lines: usize) -> NewEvent {
         } else {
             Level::Info
         },
-        fields: Extra::new(),
+        fields: Arc::default(),
     };
     let at = FIRST + number as i64 * SECOND_NS;
     NewEvent::own(at, format!("log/heron/{source}"), written).with_text(text)

@@ -228,7 +228,7 @@ fn night() -> Vec<NewEvent> {
         host: "heron".into(),
         source: "sshd".into(),
         level: Level::Warning,
-        fields: Extra::default(),
+        fields: Arc::default(),
     };
     let mut snapshot = contact(26 * 3_600, "front_door", "closed");
     snapshot.flags = Flags::RETAINED;

@@ -1,5 +1,7 @@
 //! The machine room: logs, metrics, health, the broker, the daemon itself.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::Extra;
@@ -33,6 +35,10 @@ impl Level {
     }
 }
 
+fn has_none(fields: &Extra) -> bool {
+    fields.is_empty()
+}
+
 /// A log line; the line is the event's text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogWritten {
@@ -42,9 +48,9 @@ pub struct LogWritten {
     pub source: String,
     /// How bad it is.
     pub level: Level,
-    /// Fields beside the line.
-    #[serde(default, skip_serializing_if = "Extra::is_empty")]
-    pub fields: Extra,
+    /// Fields beside the line; shared, as every line is held twice until it is stored.
+    #[serde(default, skip_serializing_if = "has_none")]
+    pub fields: Arc<Extra>,
 }
 
 /// What parsers find in a line stands among its fields under these names, which a publisher may use

@@ -2,8 +2,9 @@
 //!
 //! The table `names` is the truth; memory holds a bounded part of it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use crate::event::envelope::Name;
 use crate::storage::{Session, StorageError, first};

@@ -5,7 +5,9 @@ use std::cmp::Ordering;
 use super::leading::Leading;
 use super::{Scope, sql};
 use crate::base::clock::UnixNanos;
+use crate::event::entity::EntityType;
 use crate::event::trace::IpList;
+use crate::read_model::entities::links::{Link, Links, positions_of};
 use crate::read_model::reputation::{HIGH_THREAT, IpType, Standing, decayed};
 use crate::storage::{Owned, Row, Session, StorageError, all, first};
 use crate::values;
@@ -181,13 +183,36 @@ pub fn one(
     })
 }
 
+/// Events that name an address and are looked at by one statement.
+const LINKS_AT_ONCE: usize = 1_024;
+
 /// Its newest lines: time, action, user, program, line, position.
 pub fn lines(
     session: &mut dyn Session,
     ip: &str,
     limit: i64,
 ) -> Result<Vec<Vec<Owned>>, StorageError> {
-    all(session, sql::ADDRESS_LINES, values![ip, limit], |row| {
-        (0..6).map(|column| row.owned(column)).collect()
-    })
+    let newest = Link {
+        at: i64::MAX,
+        position: i64::MAX,
+    };
+    let links = Links::of_named(session, EntityType::Ip, ip, i64::MIN, newest)?;
+    let Some(mut links) = links else {
+        return Ok(Vec::new());
+    };
+    let mut lines: Vec<Vec<Owned>> = Vec::new();
+    loop {
+        let found = links.next(session, LINKS_AT_ONCE)?;
+        let positions = positions_of(&found);
+        let missing = limit - lines.len() as i64;
+        lines.extend(all(
+            session,
+            sql::ADDRESS_LINES,
+            values![ip, missing, &positions],
+            |row| (0..6).map(|column| row.owned(column)).collect(),
+        )?);
+        if found.len() < LINKS_AT_ONCE || lines.len() as i64 >= limit {
+            return Ok(lines);
+        }
+    }
 }

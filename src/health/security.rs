@@ -6,6 +6,8 @@ use super::formula::{ATTEMPTS_MIN, Bursts, brute_force_severity};
 use super::leading::Leading;
 use super::{Scope, sql};
 use crate::base::clock::UnixNanos;
+use crate::event::entity::EntityType;
+use crate::read_model::entities::links::id_of_named;
 use crate::storage::{Owned, Session, StorageError, all, first};
 use crate::values;
 
@@ -199,7 +201,8 @@ fn attempt(
     address: OfAddress,
 ) -> Result<Attempt, StorageError> {
     let (host, source) = (scope.host.as_deref(), scope.source.as_deref());
-    let of_address = values![scope.since, scope.until, host, source, &address.ip];
+    let entity = id_of_named(session, EntityType::Ip, &address.ip)?;
+    let of_address = values![scope.since, scope.until, host, source, &address.ip, entity];
     let users = first(session, sql::NAMES_TRIED_BY, of_address, |row| row.int(0))?;
     let services = all(session, sql::SERVICES_TRIED_BY, of_address, |row| {
         Ok(row.text(0)?.to_owned())

@@ -7,15 +7,35 @@
 /// finds the range, and a name is one look-up.
 macro_rules! lines {
     ($columns:expr, $which:literal, $rest:literal) => {
+        lines!($columns, "log_lines l", $which, $rest)
+    };
+    ($columns:expr, $from:literal, $which:literal, $rest:literal) => {
         concat!(
             "SELECT ",
             $columns,
-            " FROM log_lines l CROSS JOIN names n ON n.id = l.source WHERE ",
+            " FROM ",
+            $from,
+            " CROSS JOIN names n ON n.id = l.source WHERE ",
             $which,
             " AND l.at >= ?1 AND l.at < ?2 \
              AND (?3 IS NULL OR substr(n.name, 5, instr(substr(n.name, 5), '/') - 1) = ?3) \
              AND (?4 IS NULL OR substr(n.name, 5 + instr(substr(n.name, 5), '/')) = ?4 \
                   OR l.service = ?4) ",
+            $rest
+        )
+    };
+}
+
+/// The lines `l` that name the entity `?6`, as [`lines!`] otherwise.
+macro_rules! lines_of_address {
+    ($columns:expr, $which:literal, $rest:literal) => {
+        lines!(
+            $columns,
+            "entity_blocks b CROSS JOIN entity_events v ON v.block = b.block AND v.entity = ?6 \
+             CROSS JOIN json_each('[' || v.positions || ']') p \
+             CROSS JOIN log_lines l ON l.position = b.block * 1024 + p.value \
+             AND b.last_ns >= ?1 AND b.first_ns < ?2",
+            $which,
             $rest
         )
     };
@@ -88,16 +108,16 @@ statements! {
         "l.action = 'failed_login' AND l.ip IS NOT NULL",
         "ORDER BY +l.ip, l.at"
     );
-    /// How many names the address `?5` tried.
-    NAMES_TRIED_BY = lines!(
+    /// How many names the address `?5`, entity `?6`, tried.
+    NAMES_TRIED_BY = lines_of_address!(
         "count(DISTINCT l.user)",
-        "l.ip = ?5 AND +l.action = 'failed_login'",
+        "l.ip = ?5 AND l.action = 'failed_login'",
         ""
     );
-    /// The programs that refused the address `?5`.
-    SERVICES_TRIED_BY = lines!(
+    /// The programs that refused the address `?5`, entity `?6`.
+    SERVICES_TRIED_BY = lines_of_address!(
         "DISTINCT coalesce(l.service, substr(n.name, 5 + instr(substr(n.name, 5), '/'))) AS service",
-        "l.ip = ?5 AND +l.action = 'failed_login'",
+        "l.ip = ?5 AND l.action = 'failed_login'",
         "ORDER BY service"
     );
     /// The names with which logins failed, the most frequent first; `?5` at most.
@@ -172,8 +192,8 @@ statements! {
          r.first_seen_at, r.last_seen_at, r.total_events, r.failed_logins, r.bans, \
          r.successful_logins, r.country_code, r.city, r.asn \
          FROM ip_reputations r WHERE r.threat_score >= ?5 \
-         AND (coalesce(?3, ?4) IS NULL OR EXISTS (",
-        lines!("1", "l.ip = r.ip", ""),
+         AND (coalesce(?3, ?4) IS NULL OR r.ip IN (",
+        lines!("l.ip", "l.ip IS NOT NULL", ""),
         "))"
     );
     /// One address.
@@ -181,11 +201,12 @@ statements! {
         "SELECT ip, type, is_whitelisted, is_blacklisted, threat_score, first_seen_at, \
          last_seen_at, total_events, failed_logins, bans, successful_logins, country_code, city, \
          asn FROM ip_reputations WHERE ip = ?1";
-    /// The newest lines that name one address; `?2` at most.
+    /// Of the positions `?3`, a JSON array, the lines of one address, the newest first; `?2` at most.
     ADDRESS_LINES =
         "SELECT l.at, l.action, l.user, l.service, \
          (SELECT e.text FROM event_log e WHERE e.position = l.position), l.position \
-         FROM log_lines l WHERE l.ip = ?1 ORDER BY l.at DESC LIMIT ?2";
+         FROM json_each(?3) p CROSS JOIN log_lines l ON l.position = p.value \
+         WHERE l.ip = ?1 ORDER BY l.at DESC, l.position DESC LIMIT ?2";
 
     /// The machines that told of their processor and memory.
     SYSTEM_HOSTS = hosts!("system_samples");

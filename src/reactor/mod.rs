@@ -4,8 +4,8 @@
 //! event and at the tables, and answers with further events, which are appended and folded in the
 //! same transaction and offered to the reactors in turn. Once a second it is asked what is due.
 //!
-//! Invariants: a reactor keeps nothing itself, what it must remember is a table folded from its own
-//! events; it never runs in a rebuild, so that what it once decided stays decided; it does no I/O
+//! Invariants: a reactor keeps nothing itself that a decision hangs on, what it must remember is a
+//! table folded from its own events; it never runs in a rebuild, so that what it once decided stays decided; it does no I/O
 //! but through the session. It sees the tables as of the end of the batch that its event came in
 //! (at most 1,000 events or 100 ms on).
 //!
@@ -45,15 +45,25 @@ pub struct Scene<'s> {
     pub settings: &'s Settings,
     /// The time.
     pub now: UnixNanos,
-    /// What was read for an earlier event of the batch and still holds.
+    /// What was read for an earlier event and still holds.
     pub memo: &'s mut Memo,
 }
 
-/// What reactors have read from the tables and need not read again within one batch. It is empty at
-/// the beginning of each, so that nothing hangs on how the log was cut.
+/// What reactors have read from the tables and need not read again. Nothing hangs on it: not on how
+/// the log was cut, nor on when the program began.
 #[derive(Debug, Default)]
 pub struct Memo {
+    /// Of one batch.
     logins: tracer::LoginMemo,
+    /// Holds for good, as long as no batch is undone.
+    growth: tracer::Growth,
+}
+
+impl Memo {
+    /// Forgets what held for one batch.
+    pub fn begin_batch(&mut self) {
+        self.logins = tracer::LoginMemo::default();
+    }
 }
 
 impl std::fmt::Debug for Scene<'_> {

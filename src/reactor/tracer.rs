@@ -10,6 +10,7 @@
 //! for those come by the million: one statement asks for all that is still fresh, and nothing here
 //! reads more than a bounded number of rows. An address on the whitelist makes no traces.
 
+pub(super) use growth::Growth;
 pub(super) use logins::Memo as LoginMemo;
 
 mod errors;

@@ -7,6 +7,8 @@ mod lines;
 mod recordings;
 mod registry;
 
+use std::sync::Arc;
+
 use super::view::Window;
 use super::*;
 use crate::base::clock::{DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS};
@@ -740,7 +742,7 @@ fn log_lines_show_host_source_level_and_message() {
             host: "box".into(),
             source: "app/worker".into(),
             level,
-            fields: Extra::new(),
+            fields: Arc::default(),
         };
         let event = at(MIDNIGHT + step as i64, "log/box/app/worker", line);
         bench.tell(&event.with_text(level.name().to_lowercase()));

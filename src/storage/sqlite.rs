@@ -3,11 +3,11 @@
 //! WAL with `synchronous=FULL`: a commit is on the disk before it returns. Positions, names and
 //! folds all go through one writing connection; readers have connections of their own.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use foldhash::HashMap;
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ToSql};

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 
+use super::reaction::Round;
 use super::{Command, Receipt, Reply, SourcePlace, Submission, Writer, WriterError, open, rebuild};
 use crate::base::reserve;
 use crate::event::message::{IdConflicted, Parked};
@@ -11,6 +12,7 @@ use crate::event::system::{SessionLost, SessionStarted};
 use crate::event::{Envelope, Flags, NewEvent};
 use crate::event_log::Ledger;
 use crate::event_log::dedupe::{DELIVERY_WINDOW, IdVerdict};
+use crate::reactor::Memo;
 use crate::read_model::{Projection, aging};
 use crate::storage::sqlite::{Database, SqliteSession};
 use crate::storage::{Disposition, Session, StorageError};
@@ -184,6 +186,7 @@ impl Writer {
                 Err(error) => error,
             };
             stale = true;
+            self.memo = Memo::default();
             self.telemetry.batches_retried.add_one();
             match error.disposition() {
                 Disposition::Park if care == Care::Together => care = Care::OneByOne,
@@ -281,15 +284,13 @@ impl Writer {
             fold(&mut session, projections, &envelopes)?;
             folded = envelopes;
         }
-        let reactions = &self.options.reactions;
-        reactions.follow(
-            &mut session,
-            &mut self.ledger,
-            projections,
-            &folded,
+        let round = Round {
             now,
             care,
-        )?;
+            memo: &mut self.memo,
+        };
+        let reactions = &self.options.reactions;
+        reactions.follow(&mut session, &mut self.ledger, projections, &folded, round)?;
         if self.ledger.head() >= first_position {
             self.ledger.close_batch(&mut session, first_position, now)?;
             session.write(

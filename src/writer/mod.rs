@@ -34,6 +34,7 @@ use crate::event::message::Parked;
 use crate::event::{NewEvent, PublisherId};
 use crate::event_log::Ledger;
 use crate::event_log::dedupe::Delivery;
+use crate::reactor::Memo;
 use crate::read_model::Projection;
 use crate::storage::sqlite::{Database, Durability};
 use crate::storage::{Disposition, StorageError, first, migrate, sqlite};
@@ -351,6 +352,8 @@ pub struct Writer {
     commands: Receiver<Command>,
     /// Dropped with the writer, which tells those who wait for an answer.
     _alive: Sender<()>,
+    /// What the reactors need not read again; forgotten with every batch that is undone.
+    memo: Memo,
     /// A command that ended a batch and waits for its turn.
     next: Option<Command>,
     /// When the reactors were asked last what is due.
@@ -445,6 +448,7 @@ pub fn start(
         commands,
         _alive: alive,
         next: None,
+        memo: Memo::default(),
         ticked: Instant::now(),
     };
     Ok(Started {

@@ -30,10 +30,10 @@ pub struct Reactions {
 }
 
 /// What the reactions to one batch share.
-struct Round {
-    now: UnixNanos,
-    care: Care,
-    memo: Memo,
+pub(super) struct Round<'m> {
+    pub(super) now: UnixNanos,
+    pub(super) care: Care,
+    pub(super) memo: &'m mut Memo,
 }
 
 impl Reactions {
@@ -87,14 +87,9 @@ impl Reactions {
         ledger: &mut Ledger,
         projections: &[Projection],
         batch: &[Envelope],
-        now: UnixNanos,
-        care: Care,
+        mut round: Round<'_>,
     ) -> Result<(), StorageError> {
-        let mut round = Round {
-            now,
-            care,
-            memo: Memo::default(),
-        };
+        round.memo.begin_batch();
         for event in batch {
             // Perhaps stored twice: what followed from the first must not follow again.
             if self.wanted(event) && !event.flags.has(Flags::SUSPECT_DUP) {
@@ -112,7 +107,7 @@ impl Reactions {
         ledger: &mut Ledger,
         projections: &[Projection],
         event: &Envelope,
-        round: &mut Round,
+        round: &mut Round<'_>,
     ) -> Result<(), StorageError> {
         let (now, care) = (round.now, round.care);
         let mut made = 0;
@@ -157,14 +152,14 @@ impl Reactions {
         reactor: &Reactor,
         session: &mut SqliteSession<'_>,
         event: &Envelope,
-        round: &mut Round,
+        round: &mut Round<'_>,
     ) -> Result<Vec<NewEvent>, StorageError> {
         let now = round.now;
         let mut scene = Scene {
             session,
             settings: &self.settings,
             now,
-            memo: &mut round.memo,
+            memo: &mut *round.memo,
         };
         match (reactor.react)(&mut scene, event) {
             Err(error) if error.disposition() == Disposition::Park => {

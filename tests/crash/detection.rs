@@ -122,7 +122,7 @@ fn line(source: i64, at: i64) -> NewEvent {
         host: "heron".into(),
         source: source.clone(),
         level: Level::Info,
-        fields: Extra::default(),
+        fields: Arc::default(),
     };
     NewEvent::own(at, format!("log/heron/{source}"), written).with_text("all is well")
 }

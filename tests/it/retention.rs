@@ -1,6 +1,8 @@
 //! What retention makes of the tables: exactly the rows that an event names go, in its place in the
 //! order of the log, and nothing that is starred, held, open or of the present.
 
+use std::sync::Arc;
+
 use nightjar::base::clock::{Clock, DAY_NS};
 use nightjar::event::animal::PetSighted;
 use nightjar::event::recording::{Deleted, Held, Sealed, Starred};
@@ -183,7 +185,7 @@ fn log_lines(bench: &BenchBox, days: i64, count: i64) {
             host: "box".into(),
             source: "sshd".into(),
             level: Level::Info,
-            fields: Extra::new(),
+            fields: Arc::default(),
         };
         let mut event = NewEvent::own(NOW, "log/box/sshd", line);
         event.occurred_at = NOW - days * DAY_NS + index;

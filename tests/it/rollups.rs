@@ -126,7 +126,7 @@ fn line(minutes: i64, fields: Value) -> NewEvent {
         host: "box".into(),
         source: "auth".into(),
         level: Level::Error,
-        fields: serde_json::from_value::<Extra>(fields).unwrap(),
+        fields: serde_json::from_value::<Extra>(fields).unwrap().into(),
     };
     at(minutes, "log/box/auth", line)
 }

@@ -1,5 +1,7 @@
 //! The indexes of words stay what the texts are, whatever becomes of the rows.
 
+use std::sync::Arc;
+
 use nightjar::base::clock::SECOND_NS;
 use nightjar::event::camera::MotionStarted;
 use nightjar::event::retention::Applied;
@@ -19,7 +21,7 @@ fn line(number: i64) -> NewEvent {
         host: "heron".into(),
         source: "sshd".into(),
         level: Level::Info,
-        fields: Extra::new(),
+        fields: Arc::default(),
     };
     let port = 40_000 + number;
     NewEvent::own(NOW + number * SECOND_NS, "log/heron/sshd", written)

@@ -16,7 +16,7 @@ fn sshd(ago_s: i64, level: Level, text: &str, fields: &[(&str, &str)]) -> NewEve
         host: "heron".into(),
         source: "sshd".into(),
         level,
-        fields: fields.collect(),
+        fields: fields.collect::<Extra>().into(),
     };
     event(ago_s, "log/heron/sshd", "vigilar/log/heron/sshd", line).with_text(text)
 }

@@ -1,5 +1,7 @@
 //! `retention`, as people run it.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::base::clock::DAY_NS;
 
@@ -11,7 +13,7 @@ fn house() -> House {
             host: "box".into(),
             source: "sshd".into(),
             level: Level::Info,
-            fields: Extra::new(),
+            fields: Arc::default(),
         };
         let mut event = NewEvent::own(NOW, "log/box/sshd", line).with_text("a line");
         event.occurred_at = NOW - if index < 30 { 40 * DAY_NS } else { DAY_NS } + index;

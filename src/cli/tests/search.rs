@@ -1,5 +1,7 @@
 //! `search`, `patterns` and the conditions of `query events`, on what the real writer stored.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -9,7 +11,7 @@ fn line(ago_s: i64, source: &str, level: Level, text: &str) -> NewEvent {
         host: "heron".into(),
         source: source.into(),
         level,
-        fields: Extra::default(),
+        fields: Arc::default(),
     };
     let stream = format!("log/heron/{source}");
     NewEvent::own(NOW - ago_s * SECOND_NS, stream, line).with_text(text)

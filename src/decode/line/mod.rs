@@ -24,6 +24,8 @@ mod sshd;
 mod stamp;
 mod systemd;
 
+use std::sync::Arc;
+
 use found::Found;
 use jiff::tz::TimeZone;
 
@@ -156,7 +158,7 @@ pub fn event(bytes: &[u8], more: Extra, context: &Context<'_>) -> Result<NewEven
     let mut draft =
         super::native::log_line(bytes, context, &mut Findings::default()).map_err(|why| why.0)?;
     if let Event::LogWritten(written) = &mut draft.event {
-        written.fields.extend(more);
+        Arc::make_mut(&mut written.fields).extend(more);
     }
     Ok(super::event(draft, None, context.received_at))
 }

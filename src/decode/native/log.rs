@@ -6,6 +6,7 @@
 //! visible.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::super::fields::{Fields, finite};
 use super::super::json::{self, Json, MAX_PARSED_BYTES};
@@ -81,7 +82,7 @@ fn written(line: String, level: Level, told: Extra, parsed: Parsed, context: &Co
         host: (*host).to_owned(),
         source: (*source).to_owned(),
         level,
-        fields,
+        fields: Arc::new(fields),
     };
     Fact {
         text: Some(line),

@@ -1,6 +1,8 @@
 //! The follower on a real database behind the real writer.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::sync::Arc;
+
 use super::health::LAG_EVENTS;
 use super::save::STATES_AT_ONCE;
 use super::*;
@@ -8,9 +10,9 @@ use crate::base::clock::MINUTE_NS;
 use crate::detection::describe;
 use crate::detection::rows::{Row, What};
 use crate::detection::tests::{Log, line, usual_hours};
+use crate::event::Event;
 use crate::event::system::{Level, LogWritten, Started};
 use crate::event::trace::IpLocated;
-use crate::event::{Event, Extra};
 use crate::event_log::read::EventReader;
 use crate::read_model;
 use crate::storage::sqlite::Durability;
@@ -134,7 +136,7 @@ fn event(row: &Row) -> NewEvent {
                 host: line.host.to_string(),
                 source: line.source.to_string(),
                 level: Level::Info,
-                fields: Extra::default(),
+                fields: Arc::default(),
             },
         )
         .with_text("a line"),

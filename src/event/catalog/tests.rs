@@ -380,7 +380,7 @@ fn system_sample(kind: Kind) -> Event {
             host: "box".into(),
             source: "sshd".into(),
             level: system::Level::Warning,
-            fields: extra(),
+            fields: extra().into(),
         }
         .into(),
         Kind::MetricsSampled => system::MetricsSampled {

@@ -1,14 +1,40 @@
 //! Brute force that goes on.
 
 use core::net::IpAddr;
+use std::collections::HashMap;
 
 use super::lines::{self, Earlier};
 use super::logins::{COUNTED_MAX, Known, MANY, attacked, attempted, attempts};
 use super::{Notable, detected};
+use crate::base::clock::UnixNanos;
 use crate::event::NewEvent;
 use crate::event::trace::PatternDetected;
 use crate::reactor::{Scene, severity};
 use crate::storage::StorageError;
+
+/// Most addresses whose counts are remembered.
+const REMEMBERED_MAX: usize = 10_000;
+
+/// What was counted of an address's brute force when it was looked at last.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::reactor) struct Counted {
+    /// The brute force as it was told last.
+    id: i64,
+    /// Failed logins since it began.
+    lines: i64,
+    /// All failed logins of the address, as its reputation had them then.
+    failed_logins: i64,
+}
+
+impl Counted {
+    /// Whether there can be so many by now: none fails without its reputation telling.
+    fn may_be(&self, begun: i64, many: i64, failed_logins: i64) -> bool {
+        let since = failed_logins - self.failed_logins;
+        self.id != begun || since < 0 || self.lines + since >= many
+    }
+}
+
+pub(in crate::reactor) type Growth = HashMap<IpAddr, Counted>;
 
 /// A brute force that goes on is told again, as the same, whenever it has doubled: 10, 20, 40 …
 /// failed logins.
@@ -21,27 +47,34 @@ pub(super) fn grown(
     let Some(begun) = known.brute_force else {
         return Ok(None);
     };
-    let position = notable.event.position;
     let doubled = begun.event_count.saturating_mul(2);
-    // No address has failed more often by this line than by the end of the batch, and each position
-    // is one failed login at most: nearly all need not ask.
-    let grows_from = scene.memo.logins.grows_from.get(&ip).copied();
+    let counted = scene.memo.growth.get(&ip);
     if !known.brute_force_detected(notable.at)
         || doubled > COUNTED_MAX
         || known.failed_logins < doubled
-        || grows_from.is_some_and(|from| position < from)
+        || counted.is_some_and(|before| !before.may_be(begun.id, doubled, known.failed_logins))
     {
         return Ok(None);
     }
     let since = begun.started_at.saturating_sub(1);
-    let until = (notable.at, position);
-    let lines = lines::failed_logins(scene.session, ip, since, until, doubled)?;
-    let missing = doubled - lines.len() as i64;
-    if missing > 0 {
-        let memo = &mut scene.memo.logins.grows_from;
-        memo.insert(ip, position.saturating_add(missing));
+    // All that the batch brought: as far has the reputation counted.
+    let newest = (UnixNanos::MAX, i64::MAX);
+    let mut lines = lines::failed_logins(scene.session, ip, since, newest, COUNTED_MAX)?;
+    let counted = Counted {
+        id: begun.id,
+        lines: lines.len() as i64,
+        failed_logins: known.failed_logins,
+    };
+    lines.retain(|line| line.position <= notable.event.position);
+    if (lines.len() as i64) < doubled {
+        let growth = &mut scene.memo.growth;
+        if growth.len() >= REMEMBERED_MAX {
+            growth.clear();
+        }
+        growth.insert(ip, counted);
         return Ok(None);
     }
+    lines.truncate(usize::try_from(doubled).unwrap_or(usize::MAX));
     Ok(Some(told_again(scene, notable, ip, &lines, begun.id)))
 }
 

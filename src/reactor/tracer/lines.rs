@@ -2,10 +2,14 @@
 //! a bound cuts off what is farthest away.
 
 use core::net::IpAddr;
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::CHAIN_MAX;
 use crate::base::clock::UnixNanos;
+use crate::event::action;
+use crate::event::entity::EntityType;
+use crate::read_model::entities::links::{Blocks, id_of_named};
 use crate::storage::{Row, Session, StorageError, all};
 use crate::values;
 
@@ -45,25 +49,57 @@ fn earlier(row: &dyn Row) -> Result<Earlier, StorageError> {
     })
 }
 
-/// Most lines of an address that are looked at: one behind which a whole office sits has many that
-/// are nothing.
-const LOOKED_AT: i64 = 5_000;
+/// Most bytes of lists of positions that are looked through, about 5,000 events: an address behind
+/// which a whole office sits has many that are nothing.
+const LISTS_MAX_BYTES: i64 = 20_000;
 
-/// The lines of an address since `?2` until `?3` for which `$which` holds, the newest first; of those
-/// the first `?5` for which `$what` holds.
-macro_rules! of_address {
-    ($which:literal, $what:literal) => {
-        concat!(
-            "SELECT l.position, l.at, l.action, l.user, l.service, n.name FROM \
-             (SELECT position, at, action, user, service, source FROM log_lines \
-             INDEXED BY log_lines_by_ip WHERE ip = ?1 AND at > ?2 AND at <= ?3 AND ",
-            $which,
-            " ORDER BY at DESC, position DESC LIMIT ?6) l CROSS JOIN names n ON n.id = l.source \
-             WHERE ",
-            $what,
-            " LIMIT ?5"
-        )
+/// The lines of the block `?2` in which the address `?3`, entity `?1`, did `?4` or `?5`.
+const OF_ADDRESS: &str = "SELECT l.position, l.at, l.action, l.user, l.service, n.name \
+     FROM entity_events v CROSS JOIN json_each('[' || v.positions || ']') p \
+     CROSS JOIN log_lines l ON l.position = v.block * 1024 + p.value \
+     CROSS JOIN names n ON n.id = l.source \
+     WHERE v.block = ?2 AND v.entity = ?1 AND l.ip = ?3 AND l.action IN (?4, ?5)";
+
+/// What an address did from behind `since` on until a time, in lines that are `wanted`.
+fn of_address(
+    session: &mut dyn Session,
+    ip: IpAddr,
+    (since, until): (UnixNanos, UnixNanos),
+    wanted: impl Fn(i64) -> bool,
+    did: [&str; 2],
+    most: i64,
+) -> Result<Vec<Earlier>, StorageError> {
+    let ip = ip.to_string();
+    let Some(entity) = id_of_named(session, EntityType::Ip, &ip)? else {
+        return Ok(Vec::new());
     };
+    let most = usize::try_from(most).unwrap_or(0);
+    let is_wanted = |line: &Earlier| line.at > since && line.at <= until && wanted(line.position);
+    let mut blocks = Blocks::of(entity, since.saturating_add(1), until);
+    let mut lines: Vec<Earlier> = Vec::new();
+    let mut lists_bytes = 0;
+    while let Some(block) = blocks.next(session)? {
+        // Enough of those that are later than all that is left.
+        if lists_bytes >= LISTS_MAX_BYTES
+            || most
+                .checked_sub(1)
+                .and_then(|last| lines.get(last))
+                .is_some_and(|line| line.at > block.last_at)
+        {
+            break;
+        }
+        lists_bytes += block.list_bytes;
+        let found = all(
+            session,
+            OF_ADDRESS,
+            values![entity, block.block, &ip, did[0], did[1]],
+            earlier,
+        )?;
+        lines.extend(found.into_iter().filter(is_wanted));
+        lines.sort_unstable_by_key(|line| Reverse((line.at, line.position)));
+    }
+    lines.truncate(most);
+    Ok(lines)
 }
 
 /// The failed logins of an address before a line and that line, since a time.
@@ -74,12 +110,9 @@ pub(super) fn failed_logins(
     until: (UnixNanos, i64),
     most: i64,
 ) -> Result<Vec<Earlier>, StorageError> {
-    all(
-        session,
-        of_address!("position <= ?4", "l.action = 'failed_login'"),
-        values![&ip.to_string(), since, until.0, until.1, most, LOOKED_AT],
-        earlier,
-    )
+    let did = [action::FAILED_LOGIN; 2];
+    let wanted = |position| position <= until.1;
+    of_address(session, ip, (since, until.0), wanted, did, most)
 }
 
 /// What an address did before a line that made somebody act: failed logins and what fail2ban found.
@@ -90,19 +123,9 @@ pub(super) fn failures(
     since: UnixNanos,
     until: (UnixNanos, i64),
 ) -> Result<Vec<Earlier>, StorageError> {
-    all(
-        session,
-        of_address!("position <> ?4", "l.action IN ('failed_login', 'found')"),
-        values![
-            &ip.to_string(),
-            since,
-            until.0,
-            until.1,
-            CHAIN_MAX,
-            LOOKED_AT
-        ],
-        earlier,
-    )
+    let did = [action::FAILED_LOGIN, action::FOUND];
+    let wanted = |position| position != until.1;
+    of_address(session, ip, (since, until.0), wanted, did, CHAIN_MAX)
 }
 
 /// What an address was refused before a line.
@@ -112,19 +135,9 @@ pub(super) fn refusals(
     since: UnixNanos,
     until: (UnixNanos, i64),
 ) -> Result<Vec<Earlier>, StorageError> {
-    all(
-        session,
-        of_address!("position < ?4", "l.action = 'unauthorized'"),
-        values![
-            &ip.to_string(),
-            since,
-            until.0,
-            until.1,
-            CHAIN_MAX,
-            LOOKED_AT
-        ],
-        earlier,
-    )
+    let did = [action::UNAUTHORIZED; 2];
+    let wanted = |position| position < until.1;
+    of_address(session, ip, (since, until.0), wanted, did, CHAIN_MAX)
 }
 
 /// Warnings and errors of all hosts before a line.

@@ -60,8 +60,6 @@ pub(in crate::reactor) struct Memo {
     addresses: HashMap<IpAddr, Known>,
     /// When a sweep for a name was detected.
     users: HashMap<String, UnixNanos>,
-    /// From which position on the brute force of an address can have doubled.
-    pub(super) grows_from: HashMap<IpAddr, i64>,
 }
 
 /// Whether a time is so near that nothing is to be told again.

@@ -1,14 +1,13 @@
 //! What a batch says of entities, added up before it is written.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use uuid::Uuid;
 
+use super::links::{self, block_of};
 use crate::base::clock::UnixNanos;
 use crate::event::Envelope;
 use crate::event::entity::of_event::{for_each_entity, for_each_relation};
 use crate::event::entity::{Entity, EntityType};
-use super::links::{self, block_of};
 use crate::storage::{Session, StorageError, first};
 use crate::values;
 

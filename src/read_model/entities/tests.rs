@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::clock::SECOND_NS;
+use crate::event::entity::EntityType;
 use crate::event::people::{FaceMatched, NOBODY, PersonForgotten, ProfilesMerged, redacted};
 use crate::event::retention::Applied;
 use crate::event::system::{Level, LogWritten};
@@ -115,6 +116,37 @@ impl Bench {
         )
     }
 
+    /// Seconds and positions of the events that name a user, asked for in steps.
+    fn links(
+        &mut self,
+        user: &str,
+        (since, until): (i64, i64),
+        steps: &[usize],
+    ) -> Vec<(i64, i64)> {
+        let mut session = self.database.snapshot().unwrap();
+        let until = links::Link {
+            at: MIDNIGHT + until * SECOND_NS,
+            position: i64::MAX,
+        };
+        let since = MIDNIGHT + since * SECOND_NS;
+        let links = links::Links::of_named(&mut session, EntityType::User, user, since, until);
+        let Some(mut links) = links.unwrap() else {
+            return Vec::new();
+        };
+        let mut told = Vec::new();
+        for &step in steps.iter().cycle() {
+            let some = links.next(&mut session, step).unwrap();
+            told.extend(
+                some.iter()
+                    .map(|link| ((link.at - MIDNIGHT) / SECOND_NS, link.position)),
+            );
+            if some.len() < step {
+                break;
+            }
+        }
+        told
+    }
+
     fn edges(&mut self) -> Vec<String> {
         self.rows(
             "SELECT s.value, g.rel_type, t.value, g.event_count FROM graph_edges g \
@@ -136,7 +168,7 @@ fn line(seconds: i64, text: &str, fields: &[(&str, &str)]) -> NewEvent {
         host: "heron".into(),
         source: "sshd".into(),
         level: Level::Info,
-        fields: fields.collect(),
+        fields: fields.collect::<crate::event::Extra>().into(),
     };
     at(seconds, "log/heron/auth", written).with_text(text)
 }
@@ -377,9 +409,11 @@ fn retention_lets_an_entity_go_when_nothing_hangs_on_it_any_more() {
         };
         at(200, "system/retention", applied)
     };
-    bench.tell(&[cut("entities", 1_000)]);
-    assert_eq!(bench.entities().len(), 5, "edges name them");
-    bench.tell(&[cut("graph_edges", 50), cut("entities", 1_000)]);
+    bench.tell(&[cut("entities", 90)]);
+    assert_eq!(bench.entities().len(), 5, "edges name the old ones");
+    bench.tell(&[cut("entity_blocks", 1_000), cut("graph_edges", 50)]);
+    assert_eq!(bench.rows("SELECT count(*) FROM entity_links"), ["0"]);
+    bench.tell(&[cut("entities", 90)]);
     let left = [
         "host heron 0 100 2",
         "process sshd 0 100 2",
@@ -451,6 +485,30 @@ fn any_event() -> impl Strategy<Value = NewEvent> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn links_come_newest_first_however_late_events_are(
+        // Most lines name somebody else, so that the links are spread over blocks.
+        moments in prop::collection::vec((0..6_i64, 0..30_i64, any::<bool>()), 1..40),
+        range in (0..40_i64, 0..40_i64),
+        steps in prop::collection::vec(1..9_usize, 1..6),
+    ) {
+        let mut bench = Bench::new();
+        let mut expected = Vec::new();
+        for (others, seconds, is_mara) in moments {
+            let mut batch: Vec<_> =
+                (0..others * 180).map(|_| line(seconds, "", &[("user", "root")])).collect();
+            batch.push(line(seconds, "", &[("user", if is_mara { "mara" } else { "ilse" })]));
+            let log = bench.append(&batch);
+            bench.fold(&log);
+            if is_mara && seconds >= range.0 && seconds <= range.1 {
+                expected.push((seconds, log.last().unwrap().position));
+            }
+        }
+        expected.sort_unstable_by_key(|&link| std::cmp::Reverse(link));
+        let told = bench.links("mara", range, &steps);
+        prop_assert_eq!(told, expected);
+    }
 
     #[test]
     fn how_the_log_is_cut_changes_nothing(

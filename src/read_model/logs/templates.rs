@@ -5,8 +5,9 @@
 //! log alone. When there are too many, those that were seen once go first, and then those that were
 //! seen last the longest ago: what strangers invent must not keep new kinds of lines from being told.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+
+use foldhash::HashMap;
 
 use super::super::View;
 use super::super::view::columns;

@@ -27,7 +27,7 @@ fn line(when: i64, level: Level, fields: Value) -> NewEvent {
         host: "jupiter".into(),
         source: "auth".into(),
         level,
-        fields: values(fields),
+        fields: values(fields).into(),
     };
     at(when, "log/jupiter/auth", line).with_text("a line")
 }

@@ -1,5 +1,7 @@
 //! Templates of lines, and the words of lines and moments.
 
+use std::sync::Arc;
+
 use super::super::aging;
 use super::*;
 use crate::event::retention::Applied;
@@ -10,7 +12,7 @@ fn line(when: i64, words: &str) -> NewEvent {
         host: "jupiter".into(),
         source: "syslog".into(),
         level: Level::Info,
-        fields: Extra::new(),
+        fields: Arc::default(),
     };
     at(when, "log/jupiter/syslog", line).with_text(words)
 }

@@ -74,7 +74,7 @@ fn line() -> BoxedStrategy<OnStream> {
                 host: host.into(),
                 source: "sshd".into(),
                 level,
-                fields: told(fields),
+                fields: told(fields).into(),
             };
             (format!("log/{host}/sshd"), Event::from(line))
         })

@@ -1,6 +1,8 @@
 //! What answers leave out, and that they say so: of one machine or source, of more lines than are
 //! looked at, of times that are too short or gone.
 
+use std::sync::Arc;
+
 use super::*;
 
 /// A line as [`line`] makes it, of another machine.
@@ -35,7 +37,7 @@ fn failed_logins_of_many_addresses_are_told_apart() {
     }
     let mut other = failed(7, "203.0.113.19", "user0");
     if let Event::LogWritten(line) = &mut other.event {
-        line.fields.insert("service".into(), json!("vsftpd"));
+        Arc::make_mut(&mut line.fields).insert("service".into(), json!("vsftpd"));
     }
     events.push(other);
     house.store(events);

@@ -1,5 +1,7 @@
 //! What is counted once, as often as it happened, or not at all.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::event::retention::Applied;
 
@@ -35,7 +37,7 @@ fn a_login_that_failed_again_and_again_counts_as_often_as_its_line_says() {
         let Event::LogWritten(line) = &mut new.event else {
             panic!("{new:?}");
         };
-        line.fields.insert(LogWritten::COUNT.to_owned(), count);
+        Arc::make_mut(&mut line.fields).insert(LogWritten::COUNT.to_owned(), count);
         new
     };
     let banned = [

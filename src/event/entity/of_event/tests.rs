@@ -38,7 +38,7 @@ fn line(text: &str, fields: &[(&str, &str)]) -> Envelope {
         host: "heron".into(),
         source: "auth".into(),
         level: Level::Info,
-        fields: fields.collect(),
+        fields: fields.collect::<Extra>().into(),
     };
     envelope("log/heron/auth", "log/heron/auth", text, written)
 }

@@ -151,7 +151,7 @@ fn what_is_too_large_is_left_out_or_cut_and_said_to_be() {
             host: "nas".into(),
             source: "cron".into(),
             level: system::Level::Info,
-            fields: Extra::from([("blob".to_owned(), json!("x".repeat(DATA_BYTES)))]),
+            fields: Extra::from([("blob".to_owned(), json!("x".repeat(DATA_BYTES)))]).into(),
         },
     );
     // A character of two bytes lies across the limit.

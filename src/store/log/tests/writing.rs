@@ -6,7 +6,6 @@ use std::thread::JoinHandle;
 use super::*;
 use crate::base::clock::{Clock, SECOND_NS};
 use crate::base::shutdown::Shutdown;
-use crate::event::Extra;
 use crate::event::system::LogWritten;
 use crate::writer::{self, Reactions, sabotage::Sabotage};
 
@@ -71,7 +70,7 @@ fn line(second: i64, text: &str, event_id: Option<&str>) -> Incoming {
         host: "heron".into(),
         source: "sshd".into(),
         level: Level::Info,
-        fields: Extra::default(),
+        fields: Arc::default(),
     };
     let mut event = NewEvent::own(second * SECOND_NS, "log/heron/sshd", written).with_text(text);
     event.topic = Some("vigilar/log/heron/sshd".into());
