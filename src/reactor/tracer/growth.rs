@@ -22,15 +22,22 @@ pub(in crate::reactor) struct Counted {
     id: i64,
     /// Failed logins since it began.
     lines: i64,
+    /// The position of the one with which it had doubled, if there were so many.
+    doubled_at: Option<i64>,
     /// All failed logins of the address, as its reputation had them then.
     failed_logins: i64,
 }
 
 impl Counted {
-    /// Whether there can be so many by now: none fails without its reputation telling.
-    fn may_be(&self, begun: i64, many: i64, failed_logins: i64) -> bool {
+    /// Whether it can have doubled, to so many, by a line: none fails without its reputation
+    /// telling.
+    fn may_have_doubled(&self, begun: i64, many: i64, failed_logins: i64, position: i64) -> bool {
         let since = failed_logins - self.failed_logins;
-        self.id != begun || since < 0 || self.lines + since >= many
+        match self.doubled_at {
+            _ if self.id != begun || since < 0 => true,
+            Some(at) if self.lines >= many => position >= at,
+            _ => self.lines + since >= many,
+        }
     }
 }
 
@@ -52,7 +59,10 @@ pub(super) fn grown(
     if !known.brute_force_detected(notable.at)
         || doubled > COUNTED_MAX
         || known.failed_logins < doubled
-        || counted.is_some_and(|before| !before.may_be(begun.id, doubled, known.failed_logins))
+        || counted.is_some_and(|before| {
+            let position = notable.event.position;
+            !before.may_have_doubled(begun.id, doubled, known.failed_logins, position)
+        })
     {
         return Ok(None);
     }
@@ -60,9 +70,13 @@ pub(super) fn grown(
     // All that the batch brought: as far has the reputation counted.
     let newest = (UnixNanos::MAX, i64::MAX);
     let mut lines = lines::failed_logins(scene.session, ip, since, newest, COUNTED_MAX)?;
+    let mut positions: Vec<i64> = lines.iter().map(|line| line.position).collect();
+    positions.sort_unstable();
+    let nth = usize::try_from(doubled - 1).ok();
     let counted = Counted {
         id: begun.id,
         lines: lines.len() as i64,
+        doubled_at: nth.and_then(|nth| positions.get(nth).copied()),
         failed_logins: known.failed_logins,
     };
     lines.retain(|line| line.position <= notable.event.position);
