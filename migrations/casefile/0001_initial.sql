@@ -71,6 +71,9 @@ CREATE TABLE scans (
     deleted_at_ms       INTEGER                     -- out of sight, still in the file
 ) STRICT;
 
+-- Deleting a node asks whether it is somebody's root.
+CREATE INDEX scans_root ON scans (root_node_id);
+
 -- The tree of pictures: the root is the original, each other node the output of one step.
 CREATE TABLE nodes (
     id                  INTEGER PRIMARY KEY,
@@ -126,4 +129,5 @@ CREATE TABLE debug_artifacts (
     created_at_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX debug_image ON debug_artifacts (image_id);
+-- Deleting a node takes these with it.
 CREATE INDEX debug_node ON debug_artifacts (node_id);

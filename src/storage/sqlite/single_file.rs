@@ -9,7 +9,7 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
-use super::{Database, Durability, READER_MMAP_BYTES, StorageError, map_error};
+use super::{Database, Durability, PAGE_BYTES, READER_MMAP_BYTES, StorageError, map_error};
 use crate::base::fsutil::{self, FsError};
 
 /// Page cache of each connection: 64 MiB holds the pictures of a few steps.
@@ -34,6 +34,8 @@ impl Database {
         // SQLite cannot refuse a name that is taken; an empty file is an empty database to it.
         fsutil::write_new(path, &[], FILE_MODE).map_err(|error| open_error(path, &error))?;
         let database = Self::connect(path)?;
+        // Fixed by the first write, which is the next line's.
+        database.pragma("page_size", &PAGE_BYTES)?;
         database.pragma("application_id", &kind.application_id)?;
         database.prepare_single_file(kind.durability)?;
         Ok(database)
