@@ -89,7 +89,13 @@ pub fn upsert(
     session.write(
         "INSERT INTO branches (scan_id, branch_path, label_kind, terminal_node_id, chosen_node_id,
              created_at_ms, updated_at_ms) VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?5)",
-        values![end.scan_id, end.branch_path.as_str(), label_kind, terminal, at_ms],
+        values![
+            end.scan_id,
+            end.branch_path.as_str(),
+            label_kind,
+            terminal,
+            at_ms
+        ],
     )?;
     Ok(BranchId(inserted(session)?))
 }
@@ -119,7 +125,12 @@ fn find(
 
 /// The branches of a scan in natural order, those in the trash too.
 pub fn of_scan(session: &mut dyn Session, scan: ScanId) -> Result<Vec<Branch>, CaseError> {
-    let mut found = all(session, branches!("WHERE scan_id = ?1"), values![scan], branch)?;
+    let mut found = all(
+        session,
+        branches!("WHERE scan_id = ?1"),
+        values![scan],
+        branch,
+    )?;
     found.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
 }
@@ -239,7 +250,11 @@ pub fn set_trashed(
         values![branch.id, trashed.then_some(by.at_ms), by.at_ms],
     )?;
     let told = NewEntry {
-        action: if trashed { Action::Trashed } else { Action::Restored },
+        action: if trashed {
+            Action::Trashed
+        } else {
+            Action::Restored
+        },
         object: Some(&object(session, &branch)?),
         object_sha256: None,
         detail: custody::detail([]),

@@ -67,7 +67,13 @@ pub fn freeze(
             session.write(
                 "INSERT INTO calibrations (camera_id, params_json, params_sha256, px_per_m,
                      created_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
-                values![camera_id, params_json, sha256.as_slice(), px_per_m, by.at_ms],
+                values![
+                    camera_id,
+                    params_json,
+                    sha256.as_slice(),
+                    px_per_m,
+                    by.at_ms
+                ],
             )?;
             CalibrationId(inserted(session)?)
         }
@@ -76,7 +82,10 @@ pub fn freeze(
         "UPDATE calibrations SET is_active = 0 WHERE camera_id = ?1 AND is_active = 1",
         values![camera_id],
     )?;
-    session.write("UPDATE calibrations SET is_active = 1 WHERE id = ?1", values![id])?;
+    session.write(
+        "UPDATE calibrations SET is_active = 1 WHERE id = ?1",
+        values![id],
+    )?;
     let frozen = NewEntry {
         action: Action::CalibrationFrozen,
         object: Some(camera_id),
@@ -102,8 +111,13 @@ pub fn active(
 
 /// The calibration of this row.
 pub fn get(session: &mut dyn Session, id: CalibrationId) -> Result<Calibration, CaseError> {
-    first(session, calibrations!("WHERE id = ?1"), values![id], calibration)?
-        .ok_or_else(|| CaseError::unknown("calibration", id))
+    first(
+        session,
+        calibrations!("WHERE id = ?1"),
+        values![id],
+        calibration,
+    )?
+    .ok_or_else(|| CaseError::unknown("calibration", id))
 }
 
 fn calibration(row: &dyn Row) -> Result<Calibration, StorageError> {

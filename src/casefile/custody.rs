@@ -291,10 +291,14 @@ pub fn problems(session: &mut dyn Session) -> Result<Vec<String>, CaseError> {
             found.push(format!("custody entry {wanted} is missing: {seq} follows"));
         }
         if entry.prev_hash != before.hash {
-            found.push(format!("custody entry {seq} does not follow the one before it"));
+            found.push(format!(
+                "custody entry {seq} does not follow the one before it"
+            ));
         }
         if entry.entry_hash != entry.computed_hash() {
-            found.push(format!("custody entry {seq} was changed: its hash is another"));
+            found.push(format!(
+                "custody entry {seq} was changed: its hash is another"
+            ));
         }
         before = Head {
             seq,

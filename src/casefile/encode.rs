@@ -9,7 +9,9 @@
 use std::io::Cursor;
 
 use image::codecs::jpeg::JpegEncoder;
-use image::{ExtendedColorType, GrayImage, ImageBuffer, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{
+    ExtendedColorType, GrayImage, ImageBuffer, ImageFormat, ImageReader, Limits, RgbImage,
+};
 use sha2::{Digest as _, Sha256};
 
 use super::{CaseError, Sha256Hash, words};
@@ -204,7 +206,11 @@ pub fn make_thumb(pixels: &Pixels, max_dim: u32) -> Result<Thumb, CaseError> {
     let longer = u64::from(width.max(height));
     let fit = |side: u32| -> u32 {
         let small = u64::from(side) * u64::from(max_dim) / longer;
-        if longer <= u64::from(max_dim) { side } else { small.max(1) as u32 }
+        if longer <= u64::from(max_dim) {
+            side
+        } else {
+            small.max(1) as u32
+        }
     };
     let (small_width, small_height) = (fit(width), fit(height));
     let mut blob = Vec::new();
@@ -316,7 +322,11 @@ fn png_bytes(
     encoder.set_depth(depth);
     // Settings are part of the format: others would store the same pixels once more.
     encoder.set_compression(png::Compression::Fast);
-    encoder.set_filter(if kind == ImageKind::Bw { png::Filter::NoFilter } else { png::Filter::Up });
+    encoder.set_filter(if kind == ImageKind::Bw {
+        png::Filter::NoFilter
+    } else {
+        png::Filter::Up
+    });
     encoder.set_pixel_dims(dpi.map(|dpi| {
         let per_metre = (dpi / INCH_M).round() as u32;
         png::PixelDimensions {
@@ -410,7 +420,10 @@ mod tests {
         let pictures = [
             (color, ImageKind::Color),
             (gray(31, 17, |x, y| (x * y) as u8), ImageKind::Gray),
-            (gray(31, 17, |x, y| if (x ^ y) & 1 == 1 { 255 } else { 0 }), ImageKind::Bw),
+            (
+                gray(31, 17, |x, y| if (x ^ y) & 1 == 1 { 255 } else { 0 }),
+                ImageKind::Bw,
+            ),
         ];
         for (pixels, kind) in pictures {
             let encoded = encode_image(&pixels, None).unwrap();
@@ -464,8 +477,11 @@ mod tests {
 
     #[test]
     fn thumbs_fit_and_are_never_enlarged() {
-        for (size, small) in [((1_000, 500), (256, 128)), ((10, 9_000), (1, 256)), ((20, 30), (20, 30))]
-        {
+        for (size, small) in [
+            ((1_000, 500), (256, 128)),
+            ((10, 9_000), (1, 256)),
+            ((20, 30), (20, 30)),
+        ] {
             let thumb = make_thumb(&gray(size.0, size.1, |x, _| x as u8), 256).unwrap();
             assert_eq!((thumb.width, thumb.height), small);
             let (format, pixels) = decode(&thumb.blob).unwrap();

@@ -99,7 +99,10 @@ pub fn set_time_stamp(
     id: ExportId,
     tsr: &[u8],
 ) -> Result<(), CaseError> {
-    Ok(session.write("UPDATE exports SET tsr = ?2 WHERE id = ?1", values![id, tsr])?)
+    Ok(session.write(
+        "UPDATE exports SET tsr = ?2 WHERE id = ?1",
+        values![id, tsr],
+    )?)
 }
 
 /// What left the case, in order.

@@ -93,9 +93,12 @@ pub fn facts(session: &mut dyn Session, id: ImageId) -> Result<ImageFacts, CaseE
 
 /// The bytes of a picture.
 pub fn blob(session: &mut dyn Session, id: ImageId) -> Result<Vec<u8>, CaseError> {
-    first(session, "SELECT blob FROM images WHERE id = ?1", values![id], |row| {
-        row.blob(0).map(<[u8]>::to_vec)
-    })?
+    first(
+        session,
+        "SELECT blob FROM images WHERE id = ?1",
+        values![id],
+        |row| row.blob(0).map(<[u8]>::to_vec),
+    )?
     .ok_or_else(|| CaseError::unknown("image", id))
 }
 

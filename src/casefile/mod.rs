@@ -161,7 +161,9 @@ pub enum CaseError {
     #[error("the picture cannot be taken: {0}")]
     Picture(String),
     /// The file has grown to its bound.
-    #[error("the case holds {held} of {max} bytes, {more} more are too many; export it and open another case, or raise the bound")]
+    #[error(
+        "the case holds {held} of {max} bytes, {more} more are too many; export it and open another case, or raise the bound"
+    )]
     Full {
         /// Bytes of the file in use.
         held: u64,
@@ -319,15 +321,15 @@ fn inserted(session: &mut dyn Session) -> Result<i64, StorageError> {
 /// The hash in a column.
 fn hash(row: &dyn Row, column: usize) -> Result<Sha256Hash, StorageError> {
     row.blob(column)?.try_into().map_err(|_| {
-        StorageError::Unreadable(format!("column {column} is no SHA-256: it has not 32 bytes"))
+        StorageError::Unreadable(format!(
+            "column {column} is no SHA-256: it has not 32 bytes"
+        ))
     })
 }
 
 /// The hash in a column, or none for NULL.
 fn opt_hash(row: &dyn Row, column: usize) -> Result<Option<Sha256Hash>, StorageError> {
-    row.opt_blob(column)?
-        .map(|_| hash(row, column))
-        .transpose()
+    row.opt_blob(column)?.map(|_| hash(row, column)).transpose()
 }
 
 /// The text in a column, owned.
@@ -358,7 +360,8 @@ macro_rules! words {
                 match word { $($word => Some(Self::$variant),)* _ => None }
             }
 
-            pub(crate) fn of(
+            /// The variant in a column.
+            pub fn of(
                 row: &dyn $crate::storage::Row,
                 column: usize,
             ) -> Result<Self, $crate::storage::StorageError> {

@@ -205,8 +205,13 @@ pub fn children(session: &mut dyn Session, parent: NodeId) -> Result<Vec<Node>, 
 }
 
 fn scan_idx(session: &mut dyn Session, scan: ScanId) -> Result<i64, CaseError> {
-    first(session, "SELECT idx FROM scans WHERE id = ?1", values![scan], |row| row.int(0))?
-        .ok_or_else(|| CaseError::unknown("scan", scan))
+    first(
+        session,
+        "SELECT idx FROM scans WHERE id = ?1",
+        values![scan],
+        |row| row.int(0),
+    )?
+    .ok_or_else(|| CaseError::unknown("scan", scan))
 }
 
 /// `0007`, or `0007_A.1`.
@@ -245,5 +250,6 @@ fn node(row: &dyn Row) -> Result<Node, StorageError> {
 
 /// The branch path in a column.
 pub(super) fn branch_path(row: &dyn Row, column: usize) -> Result<BranchPath, StorageError> {
-    BranchPath::parse(row.text(column)?).map_err(|error| StorageError::Unreadable(error.to_string()))
+    BranchPath::parse(row.text(column)?)
+        .map_err(|error| StorageError::Unreadable(error.to_string()))
 }

@@ -135,7 +135,13 @@ pub fn take_next(
     session: &mut dyn Session,
     at_ms: UnixMillis,
 ) -> Result<Option<OcrRun>, CaseError> {
-    let next = first(session, runs!("WHERE status = 'pending' ORDER BY id LIMIT 1"), &[], run)?;
+    // The open ones are indexed, and the index is found by its own words.
+    let next = first(
+        session,
+        runs!("WHERE status IN ('pending', 'running') AND status = 'pending' ORDER BY id LIMIT 1"),
+        &[],
+        run,
+    )?;
     let Some(next) = next else {
         return Ok(None);
     };
@@ -193,7 +199,7 @@ pub fn abandon_running(session: &mut dyn Session, at_ms: UnixMillis) -> Result<(
     Ok(session.write(
         "UPDATE ocr_runs SET status = 'error', finished_at_ms = ?1,
              error_text = 'the program ended before the run did; read again'
-          WHERE status = 'running'",
+          WHERE status IN ('pending', 'running') AND status = 'running'",
         values![at_ms],
     )?)
 }

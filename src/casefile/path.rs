@@ -71,7 +71,11 @@ impl PartialOrd for BranchPath {
 
 impl fmt::Display for BranchPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(if self.0.is_empty() { "(whole)" } else { &self.0 })
+        f.pad(if self.0.is_empty() {
+            "(whole)"
+        } else {
+            &self.0
+        })
     }
 }
 
@@ -86,12 +90,27 @@ mod tests {
         let mut paths: Vec<_> = sorted.map(|text| BranchPath::parse(text).unwrap()).into();
         paths.reverse();
         paths.sort();
-        assert_eq!(paths.iter().map(BranchPath::as_str).collect::<Vec<_>>(), sorted);
+        assert_eq!(
+            paths.iter().map(BranchPath::as_str).collect::<Vec<_>>(),
+            sorted
+        );
     }
 
     #[test]
     fn what_is_no_path_is_refused() {
-        for text in [".", "a", "A.", ".A", "A..B", "A1", "01", "A B", "0", "ÄA", "ABCDEFGHI"] {
+        for text in [
+            ".",
+            "a",
+            "A.",
+            ".A",
+            "A..B",
+            "A1",
+            "01",
+            "A B",
+            "0",
+            "ÄA",
+            "ABCDEFGHI",
+        ] {
             let error = BranchPath::parse(text).unwrap_err().to_string();
             assert!(error.contains("is no branch path"), "{error}");
         }

@@ -109,13 +109,24 @@ fn insert(
 }
 
 fn activate(session: &mut dyn Session, id: PipelineId) -> Result<(), StorageError> {
-    session.write("UPDATE pipeline_versions SET is_active = 0 WHERE is_active = 1", &[])?;
-    session.write("UPDATE pipeline_versions SET is_active = 1 WHERE id = ?1", values![id])
+    session.write(
+        "UPDATE pipeline_versions SET is_active = 0 WHERE is_active = 1",
+        &[],
+    )?;
+    session.write(
+        "UPDATE pipeline_versions SET is_active = 1 WHERE id = ?1",
+        values![id],
+    )
 }
 
 /// The pipeline that new originals are worked on by.
 pub fn active(session: &mut dyn Session) -> Result<Option<Pipeline>, CaseError> {
-    Ok(first(session, pipelines!("WHERE is_active = 1"), &[], pipeline)?)
+    Ok(first(
+        session,
+        pipelines!("WHERE is_active = 1"),
+        &[],
+        pipeline,
+    )?)
 }
 
 /// The pipeline of this row.

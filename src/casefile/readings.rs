@@ -109,7 +109,12 @@ pub fn fold(text: &str) -> String {
 pub fn consensus(passes: &[Pass]) -> Option<Consensus> {
     let passes: Vec<(Vec<char>, f64)> = passes
         .iter()
-        .map(|pass| (pass.text.trim().chars().take(MAX_CHARS).collect(), pass.weight.clamp(0.0, 1.0)))
+        .map(|pass| {
+            (
+                pass.text.trim().chars().take(MAX_CHARS).collect(),
+                pass.weight.clamp(0.0, 1.0),
+            )
+        })
         .filter(|(letters, weight): &(Vec<char>, f64)| !letters.is_empty() && *weight > 0.0)
         .take(MAX_PASSES)
         .collect();
@@ -118,7 +123,9 @@ pub fn consensus(passes: &[Pass]) -> Option<Consensus> {
         let of = |(letters, weight): &(Vec<char>, f64)| weight * distances(pivot, letters).whole();
         passes.iter().map(of).sum()
     };
-    let (pivot, _) = passes.iter().min_by(|(a, _), (b, _)| far(a).total_cmp(&far(b)))?;
+    let (pivot, _) = passes
+        .iter()
+        .min_by(|(a, _), (b, _)| far(a).total_cmp(&far(b)))?;
     let mut votes: Vec<Vec<(Option<char>, f64)>> = vec![Vec::new(); pivot.len()];
     for (letters, weight) in &passes {
         for (place, letter) in aligned(pivot, letters).into_iter().enumerate() {
@@ -131,7 +138,8 @@ pub fn consensus(passes: &[Pass]) -> Option<Consensus> {
     let won = votes.iter().zip(pivot).filter_map(|(votes, own)| {
         // Of equals the pivot's own letter.
         let (letter, sum) = votes.iter().max_by(|(a, x), (b, y)| {
-            x.total_cmp(y).then((*a == Some(*own)).cmp(&(*b == Some(*own))))
+            x.total_cmp(y)
+                .then((*a == Some(*own)).cmp(&(*b == Some(*own))))
         })?;
         letter.map(|letter| (letter, sum / total))
     });
@@ -383,15 +391,28 @@ mod tests {
 
     #[test]
     fn each_character_is_voted_on() {
-        let agreed = consensus(&passes(&[("NJ-48K", 1.0), ("NJ-4BK", 1.0), ("HJ-48K", 1.0)])).unwrap();
+        let agreed = consensus(&passes(&[
+            ("NJ-48K", 1.0),
+            ("NJ-4BK", 1.0),
+            ("HJ-48K", 1.0),
+        ]))
+        .unwrap();
         assert_eq!(agreed.text, "NJ-48K");
-        let thirds: Vec<_> = agreed.support.iter().map(|share| (share * 3.0).round()).collect();
+        let thirds: Vec<_> = agreed
+            .support
+            .iter()
+            .map(|share| (share * 3.0).round())
+            .collect();
         assert_eq!(thirds, [2.0, 3.0, 3.0, 3.0, 2.0, 3.0]);
     }
 
     #[test]
     fn lost_and_invented_characters_do_not_shift_the_others() {
-        let agreed = consensus(&passes(&[("AB123CD", 1.0), ("AB23CD", 1.0), ("AB1123CD", 1.0)]));
+        let agreed = consensus(&passes(&[
+            ("AB123CD", 1.0),
+            ("AB23CD", 1.0),
+            ("AB1123CD", 1.0),
+        ]));
         assert_eq!(agreed.unwrap().text, "AB123CD");
     }
 
@@ -411,8 +432,13 @@ mod tests {
     #[test]
     fn look_alikes_fold_to_one_key() {
         assert_eq!(fold("NJ-O8 lSZ g"), "NJ081526");
-        for (one, other) in [("ODQ0", "0000"), ("ILil1", "11111"), ("s5", "55"), ("b8", "88"), ("z2g6", "2266")]
-        {
+        for (one, other) in [
+            ("ODQ0", "0000"),
+            ("ILil1", "11111"),
+            ("s5", "55"),
+            ("b8", "88"),
+            ("z2g6", "2266"),
+        ] {
             assert_eq!(fold(one), fold(other));
         }
     }

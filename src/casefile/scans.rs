@@ -172,7 +172,11 @@ pub fn set_deleted(
         values![id, deleted.then_some(by.at_ms)],
     )?;
     let told = NewEntry {
-        action: if deleted { Action::ScanDeleted } else { Action::ScanRestored },
+        action: if deleted {
+            Action::ScanDeleted
+        } else {
+            Action::ScanRestored
+        },
         object: Some(&object(idx)),
         object_sha256: None,
         detail: custody::detail([]),

@@ -28,7 +28,8 @@ const COVERED: &[Covered] = &[
     Covered {
         table: "project",
         columns: 11,
-        sql: "SELECT name, slug, schema_version, notes, box_id, box_pubkey, created_at_ms, case_ref,
+        sql:
+            "SELECT name, slug, schema_version, notes, box_id, box_pubkey, created_at_ms, case_ref,
                      incident_from_ms, incident_to_ms, opened_by FROM project",
     },
     Covered {
@@ -180,5 +181,8 @@ fn value(digest: &mut Sha256, value: &Owned) {
 
 #[cfg(test)]
 pub(super) fn covered_tables() -> Vec<(&'static str, usize)> {
-    COVERED.iter().map(|covered| (covered.table, covered.columns)).collect()
+    COVERED
+        .iter()
+        .map(|covered| (covered.table, covered.columns))
+        .collect()
 }

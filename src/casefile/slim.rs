@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use super::{CaseError, CaseFile, ImageId, UnixMillis, first_int, kind, schema};
 use crate::base::fsutil::{self, FsError};
+use crate::storage::all;
 use crate::storage::migrate::migrate;
 use crate::storage::sqlite::{Database, Durability};
-use crate::storage::all;
 
 const SCRIPT: &str = include_str!("slim.sql");
 

@@ -122,9 +122,9 @@ fn pictures(session: &mut dyn Session, findings: &mut Findings) -> Result<(), Ca
         } else if encode::header(bytes)
             != Some((image.format, image.width, image.height, image.dpi))
         {
-            findings
-                .problems
-                .push(format!("format, size or resolution of image {id} are told wrongly"));
+            findings.problems.push(format!(
+                "format, size or resolution of image {id} are told wrongly"
+            ));
         }
     })
 }
@@ -133,7 +133,10 @@ fn frozen_texts(session: &mut dyn Session, problems: &mut Vec<String>) -> Result
     for item in timeline::list(session)? {
         let found: Sha256Hash = Sha256::digest(&item.event_cbor).into();
         if found != item.event_sha256 {
-            problems.push(format!("event {} of the timeline was changed", item.event_seq));
+            problems.push(format!(
+                "event {} of the timeline was changed",
+                item.event_seq
+            ));
         }
     }
     session.read(
