@@ -8,7 +8,6 @@ use super::super::verify;
 use super::*;
 
 const WORKERS: u32 = 4;
-const IMAGES_EACH: u32 = 1_000;
 
 fn options(path: PathBuf, durability: Durability) -> Options {
     Options {
@@ -31,14 +30,24 @@ fn output(parent: Parent, step: Step, shade: u8, ends: bool) -> Output {
 /// A picture that no other worker and no other round makes.
 fn unlike(worker: u32, round: u32) -> Pixels {
     Pixels::Gray(image::GrayImage::from_fn(4, 4, |x, y| {
-        let number = worker * IMAGES_EACH + round;
+        let number = worker * 100_000 + round;
         image::Luma([(number >> (4 * ((x + 4 * y) % 8))) as u8])
     }))
 }
 
 #[test]
 fn four_workers_store_a_thousand_pictures_each_and_none_finds_the_file_locked() {
-    let mut rig = Rig::with(Durability::Full);
+    four_workers(1_000, Durability::Scratch);
+}
+
+/// Fewer, as each waits for the disk; and so they keep the file locked for longer.
+#[test]
+fn four_workers_that_wait_for_the_disk_do_not_find_the_file_locked() {
+    four_workers(100, Durability::Full);
+}
+
+fn four_workers(images_each: u32, durability: Durability) {
+    let mut rig = Rig::with(durability);
     let roots: Vec<NodeId> = (0..WORKERS)
         .map(|worker| rig.original(worker as u8).1)
         .collect();
@@ -48,16 +57,16 @@ fn four_workers_store_a_thousand_pictures_each_and_none_finds_the_file_locked() 
         for (worker, root) in (0..).zip(roots) {
             let (path, together) = (path.clone(), &together);
             let work = move || {
-                let mut persister = Persister::new(options(path, Durability::Full));
+                let mut persister = Persister::new(options(path, durability));
                 together.wait();
                 let mut parent = root;
-                for round in 0..IMAGES_EACH {
+                for round in 0..images_each {
                     let output = Output {
                         parent: Parent::Node(parent),
                         step: step(pipeline, i64::from(round) + 1, None),
                         picture: derived(&unlike(worker, round), None).unwrap(),
                         debug: Vec::new(),
-                        ends_branch: (round + 1 == IMAGES_EACH).then_some(None),
+                        ends_branch: (round + 1 == images_each).then_some(None),
                     };
                     parent = persister.store(&[output], MARA.at_ms).unwrap()[0];
                 }
@@ -69,7 +78,7 @@ fn four_workers_store_a_thousand_pictures_each_and_none_finds_the_file_locked() 
     });
     let findings = rig.read(verify::check);
     assert_eq!(findings.problems, [""; 0]);
-    assert_eq!(findings.images, u64::from(WORKERS * IMAGES_EACH + WORKERS));
+    assert_eq!(findings.images, u64::from(WORKERS * images_each + WORKERS));
     assert_eq!(rig.read(branches::export_set).len(), WORKERS as usize);
     drop(rig.case);
     assert_eq!(names(rig.folder.path()), ["van.agl"]);
