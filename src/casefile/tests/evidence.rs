@@ -130,24 +130,20 @@ fn everything_comes_back_and_stands_in_the_custody_log() {
         .iter()
         .map(|entry| Action::parse(&entry.action).unwrap())
         .collect();
-    use Action::{
-        CalibrationFrozen, ClockChecked, Confirmed, Noted, Opened, OriginalAdded, PipelineFrozen,
-        Read, RegionDrawn, SourceAdded, TimelineFrozen,
-    };
     assert_eq!(
         actions,
         [
-            Opened,
-            PipelineFrozen,
-            SourceAdded,
-            CalibrationFrozen,
-            OriginalAdded,
-            RegionDrawn,
-            Read,
-            Confirmed,
-            ClockChecked,
-            TimelineFrozen,
-            Noted
+            Action::Opened,
+            Action::PipelineFrozen,
+            Action::SourceAdded,
+            Action::CalibrationFrozen,
+            Action::OriginalAdded,
+            Action::RegionDrawn,
+            Action::Read,
+            Action::Confirmed,
+            Action::ClockChecked,
+            Action::TimelineFrozen,
+            Action::Noted
         ]
     );
     assert_eq!(log[4].object_sha256, Some(picture(1).image.sha256));

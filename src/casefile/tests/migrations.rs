@@ -47,8 +47,7 @@ fn parts(sql: &str) -> Vec<String> {
     let (mut depth, mut found) = (0, vec![String::new()]);
     for letter in bare.chars() {
         depth += i32::from(letter == '(') - i32::from(letter == ')');
-        if letter == ',' && depth == 1 || letter == '(' && depth == 1 || letter == ')' && depth == 0
-        {
+        if matches!((letter, depth), (',' | '(', 1) | (')', 0)) {
             found.push(String::new());
         } else {
             found.last_mut().unwrap().push(letter);
@@ -164,21 +163,22 @@ fn the_file_says_what_it_is_and_what_is_no_case_file_is_refused() {
     assert_eq!(names(rig.folder.path()), ["other.db", "van.agl"]);
 }
 
+fn project(slug: &str) -> NewProject<'_> {
+    NewProject {
+        name: "x",
+        slug,
+        box_id: "b",
+        box_pubkey: &[],
+        case_ref: None,
+        incident_ms: None,
+        by: MARA,
+    }
+}
+
 #[test]
 fn a_case_that_cannot_be_opened_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.agl");
-    fn project(slug: &str) -> NewProject<'_> {
-        NewProject {
-            name: "x",
-            slug,
-            box_id: "b",
-            box_pubkey: &[],
-            case_ref: None,
-            incident_ms: None,
-            by: MARA,
-        }
-    }
     for slug in ["", "../x", "Van", "-x", &"x".repeat(101)] {
         let error = CaseFile::create(&path, &project(slug), Durability::Full).unwrap_err();
         assert!(error.to_string().contains("cannot name a case"), "{error}");
