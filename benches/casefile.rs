@@ -1,8 +1,8 @@
 //! Case files beside what SQLite and a machine do without them, in the same run: `cargo bench --bench
 //! casefile -- VERB`.
 //!
-//! - `store` stores derived pictures of 1 MP with their thumbs, each in a transaction of its own that
-//!   waits for the disk, by one worker and by two.
+//! - `store` stores derived pictures of 1 MP with their thumbs, by one worker and by two: each in a
+//!   transaction of its own that waits for the disk, and all of an original in one.
 //! - `slim` makes a slim copy of a case of as many nodes, beside `VACUUM INTO` of the same file.
 //! - `open` opens a case whose file is not in the page cache, a tenth as large and whole.
 //! - `verify` verifies a case, beside `sha256sum` of the same file.
@@ -140,9 +140,9 @@ fn original(persister: &mut Persister, pipeline_id: PipelineId, picture: &Pixels
     persister.add_original(&new, &prepared, BENCH).unwrap().1
 }
 
-fn output(parent: NodeId, pipeline_id: PipelineId, step_idx: usize, picture: &Pixels) -> Output {
+fn output(parent: Parent, pipeline_id: PipelineId, step_idx: usize, picture: &Pixels) -> Output {
     Output {
-        parent: Parent::Node(parent),
+        parent,
         step: Step {
             pipeline_id,
             step_idx: step_idx as i64,
@@ -159,37 +159,47 @@ fn output(parent: NodeId, pipeline_id: PipelineId, step_idx: usize, picture: &Pi
     }
 }
 
-/// Stores the pictures numbered `from..to` in chains; the bytes of PNG are the file's.
-fn fill(
-    path: &Path,
-    pipeline: PipelineId,
+/// What a worker does.
+#[derive(Clone, Copy)]
+struct Load {
     durability: Durability,
-    (from, to): (usize, usize),
     size: (u32, u32),
-) -> Duration {
+    /// Outputs in one transaction.
+    together: usize,
+}
+
+/// Stores the pictures numbered `from..to` in chains; the longest transaction.
+fn fill(path: &Path, pipeline: PipelineId, load: Load, (from, to): (usize, usize)) -> Duration {
     let scene = Scene::new();
-    let mut persister = persister(path, durability);
+    let mut persister = persister(path, load.durability);
     let mut longest = Duration::ZERO;
-    let mut parent = None;
-    for number in from..to {
-        let step = (number - from) % CHAIN;
-        let picture = scene.picture(number, size);
-        parent = Some(match parent {
-            Some(above) if step > 0 => {
-                let output = output(above, pipeline, step, &picture);
-                let begun = Instant::now();
-                let stored = persister.store(&[output], BENCH.at_ms).unwrap()[0];
-                longest = longest.max(begun.elapsed());
-                stored
-            }
-            _ => original(&mut persister, pipeline, &picture),
-        });
+    for first in (from..to).step_by(CHAIN) {
+        let root = scene.picture(first, load.size);
+        let mut above = original(&mut persister, pipeline, &root);
+        let steps: Vec<usize> = (1..CHAIN.min(to - first)).collect();
+        for part in steps.chunks(load.together) {
+            let outputs: Vec<Output> = part
+                .iter()
+                .enumerate()
+                .map(|(at, step)| {
+                    let parent = at
+                        .checked_sub(1)
+                        .map_or(Parent::Node(above), Parent::Output);
+                    let picture = scene.picture(first + step, load.size);
+                    output(parent, pipeline, *step, &picture)
+                })
+                .collect();
+            let begun = Instant::now();
+            let stored = persister.store(&outputs, BENCH.at_ms).unwrap();
+            longest = longest.max(begun.elapsed());
+            above = stored[stored.len() - 1];
+        }
     }
     longest
 }
 
 /// `workers` at once, each with its share; seconds for all, and the longest transaction of any.
-fn fill_by(path: &Path, workers: usize, nodes: usize, size: (u32, u32)) -> (f64, Duration) {
+fn fill_by(path: &Path, workers: usize, nodes: usize, load: Load) -> (f64, Duration) {
     let pipeline = create(path);
     let begun = Instant::now();
     let share = nodes / workers;
@@ -197,7 +207,7 @@ fn fill_by(path: &Path, workers: usize, nodes: usize, size: (u32, u32)) -> (f64,
         let running: Vec<_> = (0..workers)
             .map(|worker| {
                 let range = (worker * share, (worker + 1) * share);
-                let work = move || fill(path, pipeline, Durability::Full, range, size);
+                let work = move || fill(path, pipeline, load, range);
                 std::thread::Builder::new()
                     .spawn_scoped(scope, work)
                     .unwrap()
@@ -213,23 +223,37 @@ fn case(nodes: usize) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bench.agl");
     let pipeline = create(&path);
-    fill(&path, pipeline, Durability::Scratch, (0, nodes), SIZE);
+    let load = Load {
+        durability: Durability::Scratch,
+        size: SIZE,
+        together: CHAIN,
+    };
+    fill(&path, pipeline, load, (0, nodes));
     File::open(&path).unwrap().sync_all().unwrap();
     (folder, path)
 }
 
 fn store(nodes: usize) {
-    let rate = |workers: usize| {
+    let rate = |workers: usize, together: usize| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bench.agl");
-        let (seconds, _) = fill_by(&path, workers, nodes, SIZE);
-        let bytes = std::fs::metadata(&path).unwrap().len();
-        let per_node = bytes / nodes as u64;
-        println!("{workers} worker(s): {nodes} nodes in {seconds:.2} s, {per_node} bytes each");
+        let load = Load {
+            durability: Durability::Full,
+            size: SIZE,
+            together,
+        };
+        let (seconds, _) = fill_by(&path, workers, nodes, load);
+        let bytes = std::fs::metadata(&path).unwrap().len() / nodes as u64;
+        println!(
+            "{workers} worker(s), {together} outputs a transaction: {nodes} in {seconds:.2} s, {bytes} bytes each"
+        );
         nodes as f64 / seconds
     };
-    let (one, two) = (rate(1), rate(2));
-    println!(r#"{{"one_worker_per_s":{one:.1},"two_workers_per_s":{two:.1}}}"#);
+    let (one, two) = (rate(1, 1), rate(2, 1));
+    let (one_chains, two_chains) = (rate(1, CHAIN), rate(2, CHAIN));
+    println!(
+        r#"{{"one_worker_per_s":{one:.1},"two_workers_per_s":{two:.1},"one_worker_by_chains_per_s":{one_chains:.1},"two_workers_by_chains_per_s":{two_chains:.1}}}"#
+    );
 }
 
 fn slimming(nodes: usize, rounds: usize) {
@@ -322,7 +346,12 @@ fn verifying(nodes: usize, rounds: usize) {
 
 fn workers(nodes: usize) {
     let folder = tempfile::tempdir().unwrap();
-    let (seconds, longest) = fill_by(&folder.path().join("bench.agl"), 4, nodes * 4, (16, 16));
+    let load = Load {
+        durability: Durability::Full,
+        size: (16, 16),
+        together: 1,
+    };
+    let (seconds, longest) = fill_by(&folder.path().join("bench.agl"), 4, nodes * 4, load);
     println!(
         r#"{{"images":{},"seconds":{seconds:.1},"longest_wait_s":{:.3}}}"#,
         nodes * 4,

@@ -34,7 +34,7 @@ CREATE TRIGGER nodes_place BEFORE INSERT ON nodes
 WHEN NEW.parent_id IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM nodes p
      WHERE p.id = NEW.parent_id AND p.scan_id = NEW.scan_id
-       AND NEW.depth = p.depth + 1 AND NEW.step_idx > p.step_idx
+       AND NEW.depth = p.depth + 1 AND NEW.step_idx > p.step_idx AND NEW.step_idx <= 99
        AND NEW.branch_path = CASE WHEN NEW.branch_label IS NULL THEN p.branch_path
                                   WHEN p.branch_path = '' THEN NEW.branch_label
                                   ELSE p.branch_path || '.' || NEW.branch_label END)

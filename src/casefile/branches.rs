@@ -195,11 +195,15 @@ pub fn step_forward(
     if below.id == branch.chosen_node_id {
         return Err(CaseError::AtEnd(path.clone()));
     }
-    // The chosen node lies above the terminal: the file takes no other.
-    while let Some(parent) = below.parent_id
-        && parent != branch.chosen_node_id
-    {
-        below = nodes::get(session, parent)?;
+    // The chosen node lies above the terminal: the file takes no other. The bound is for files that
+    // somebody made by hand.
+    for _ in 0..nodes::MAX_STEP_IDX {
+        match below.parent_id {
+            Some(parent) if parent != branch.chosen_node_id => {
+                below = nodes::get(session, parent)?;
+            }
+            _ => break,
+        }
     }
     choose(session, &branch, &below, by)
 }

@@ -25,6 +25,8 @@ words! {
     Action {
         /// The case file was made.
         Opened = "opened",
+        /// Its name, notes or number were written.
+        Described = "described",
         /// An original was taken in.
         OriginalAdded = "original_added",
         /// A scan was put out of sight.

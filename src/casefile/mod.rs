@@ -59,7 +59,7 @@ use crate::storage::sqlite::single_file::SingleFile;
 use crate::storage::sqlite::{Database, Durability};
 use crate::storage::{Row, Session, StorageError, Value, first};
 use path::BranchPath;
-use project::NewProject;
+use project::{NewProject, Status};
 
 /// Milliseconds since the Unix epoch, UTC: the unit of every time in a case file.
 pub type UnixMillis = i64;
@@ -221,7 +221,13 @@ impl CaseFile {
     ) -> Result<Self, CaseError> {
         let mut database = Database::open_single_file(path, kind(durability))?;
         migrate(&mut database, schema::MIGRATIONS, now_ms)?;
-        Ok(Self { database })
+        let mut case = Self { database };
+        let told = case.read(project::get)?;
+        // A sealed project keeps the version that it was sealed with.
+        if told.schema_version != schema::newest_version() && told.status == Status::Open {
+            case.write(project::set_schema_version)?;
+        }
+        Ok(case)
     }
 
     /// Opens a case file for reading; it must have been opened for writing by a program as new as

@@ -12,6 +12,9 @@ use super::{
 use crate::storage::{Row, Session, StorageError, all, first};
 use crate::values;
 
+/// Last step of a pipeline; the file takes none behind it, so no tree is deeper.
+pub const MAX_STEP_IDX: i64 = 99;
+
 /// How a picture was made from its parent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
@@ -174,7 +177,7 @@ pub fn subtree(session: &mut dyn Session, scan: ScanId) -> Result<Vec<Node>, Cas
         nodes!(
             "WITH RECURSIVE t(id) AS (
                  SELECT root_node_id FROM scans WHERE id = ?1
-                 UNION ALL SELECT c.id FROM nodes c JOIN t ON c.parent_id = t.id)",
+                 UNION SELECT c.id FROM nodes c JOIN t ON c.parent_id = t.id)",
             "JOIN t ON t.id = n.id ORDER BY n.depth, n.id"
         ),
         values![scan],

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use super::encode::Prepared;
+use super::encode::{self, Prepared, Thumb};
 use super::nodes::{self, Step};
 use super::scans::{self, NewOriginal};
 use super::{
@@ -93,6 +93,23 @@ impl Persister {
         let max_bytes = self.options.max_bytes;
         self.case(by.at_ms)?
             .write(|session| scans::add(session, new, picture, max_bytes, by))
+    }
+
+    /// The thumb of a picture in this size, made and kept if it was missing.
+    pub fn thumb(
+        &mut self,
+        image: ImageId,
+        max_dim: u32,
+        now_ms: UnixMillis,
+    ) -> Result<Thumb, CaseError> {
+        let case = self.case(now_ms)?;
+        if let Some(thumb) = case.read(|session| thumbs::get(session, image, max_dim))? {
+            return Ok(thumb);
+        }
+        let blob = case.read(|session| images::blob(session, image))?;
+        let thumb = encode::make_thumb(&encode::decode(&blob)?.1, max_dim)?;
+        case.write(|session| thumbs::insert(session, image, &thumb))?;
+        Ok(thumb)
     }
 
     /// Stores outputs, all or none; their nodes in the same order.

@@ -143,11 +143,30 @@ pub fn describe(
     name: &str,
     notes: Option<&str>,
     case_ref: Option<&str>,
-    at_ms: UnixMillis,
+    by: By<'_>,
 ) -> Result<(), CaseError> {
-    Ok(session.write(
+    session.write(
         "UPDATE project SET name = ?1, notes = ?2, case_ref = ?3, updated_at_ms = ?4",
-        values![name, notes, case_ref, at_ms],
+        values![name, notes, case_ref, by.at_ms],
+    )?;
+    let described = NewEntry {
+        action: Action::Described,
+        object: None,
+        object_sha256: None,
+        detail: custody::detail([
+            ("name", name.into()),
+            ("notes", custody::optional(notes)),
+            ("case_ref", custody::optional(case_ref)),
+        ]),
+    };
+    custody::append(session, by, &described).map(|_| ())
+}
+
+/// Tells the newest migration.
+pub(super) fn set_schema_version(session: &mut dyn Session) -> Result<(), CaseError> {
+    Ok(session.write(
+        "UPDATE project SET schema_version = ?1",
+        values![schema::newest_version()],
     )?)
 }
 

@@ -29,7 +29,7 @@ pub fn from_node(
         session,
         "WITH RECURSIVE sub(id) AS (
              SELECT id FROM nodes WHERE parent_id = ?1
-             UNION ALL SELECT c.id FROM nodes c JOIN sub ON c.parent_id = sub.id)
+             UNION SELECT c.id FROM nodes c JOIN sub ON c.parent_id = sub.id)
          SELECT COUNT(*) FROM sub",
         values![anchor],
         |row| row.int(0),
@@ -39,7 +39,7 @@ pub fn from_node(
         session,
         "WITH RECURSIVE sub(id) AS (
              SELECT id FROM nodes WHERE parent_id = ?1
-             UNION ALL SELECT c.id FROM nodes c JOIN sub ON c.parent_id = sub.id)
+             UNION SELECT c.id FROM nodes c JOIN sub ON c.parent_id = sub.id)
          SELECT n.image_id FROM nodes n JOIN sub ON sub.id = n.id WHERE n.image_id IS NOT NULL
          UNION
          SELECT d.image_id FROM debug_artifacts d JOIN sub ON sub.id = d.node_id",
@@ -49,7 +49,7 @@ pub fn from_node(
     session.write(
         "WITH RECURSIVE sub(id) AS (
              SELECT id FROM nodes WHERE parent_id = ?1
-             UNION ALL SELECT c.id FROM nodes c JOIN sub ON c.parent_id = sub.id)
+             UNION SELECT c.id FROM nodes c JOIN sub ON c.parent_id = sub.id)
          UPDATE branches
             SET chosen_node_id = CASE WHEN chosen_node_id IN (SELECT id FROM sub) THEN ?1
                                       ELSE chosen_node_id END,
@@ -60,7 +60,7 @@ pub fn from_node(
     session.write(
         "WITH RECURSIVE sub(id) AS (
              SELECT id FROM nodes WHERE parent_id = ?1
-             UNION ALL SELECT c.id FROM nodes c JOIN sub ON c.parent_id = sub.id)
+             UNION SELECT c.id FROM nodes c JOIN sub ON c.parent_id = sub.id)
          DELETE FROM nodes WHERE id IN (SELECT id FROM sub)",
         values![anchor],
     )?;

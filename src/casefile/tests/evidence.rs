@@ -414,6 +414,26 @@ fn a_sealed_case_takes_nothing_but_what_is_told_about_it() {
 }
 
 #[test]
+fn what_is_written_about_the_case_is_told() {
+    let mut rig = Rig::new();
+    rig.write(|s| project::describe(s, "The van", Some("white"), Some("2026/117"), MARA));
+    let project = rig.read(project::get);
+    assert_eq!(
+        (
+            project.name.as_str(),
+            project.notes.as_deref(),
+            project.case_ref.as_deref()
+        ),
+        ("The van", Some("white"), Some("2026/117"))
+    );
+    let told = rig
+        .read(|session| custody::entries(session, 1))
+        .pop()
+        .unwrap();
+    assert_eq!(Action::parse(&told.action), Some(Action::Described));
+}
+
+#[test]
 fn a_custody_entry_is_no_place_for_a_file() {
     let mut rig = Rig::new();
     let long = "x".repeat(custody::MAX_DETAIL_BYTES + 1);

@@ -111,8 +111,12 @@ fn readings_of_an_older_file_learn_whether_they_are_stale() {
         )
         .unwrap();
     drop(CaseFile::open(&path, Durability::Scratch, 9).unwrap());
-    let stale: Vec<bool> = Connection::open(&path)
-        .unwrap()
+    let connection = Connection::open(&path).unwrap();
+    let version: i64 = connection
+        .query_row("SELECT schema_version FROM project", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, schema::newest_version());
+    let stale: Vec<bool> = connection
         .prepare("SELECT is_stale FROM ocr_runs ORDER BY id")
         .unwrap()
         .query_map([], |row| row.get(0))

@@ -365,6 +365,7 @@ fn a_tree_of_another_shape_is_refused() {
     };
     for (values, why) in [
         ("2, 4, 1, 9, NULL, 'A', 3, 'x'", "follows its parent"),
+        ("1, 4, 1, 100, NULL, 'A', 4, 'x'", "follows its parent"),
         ("1, 4, 1, 9, NULL, 'B', 3, 'x'", "follows its parent"),
         ("1, 4, 1, 2, NULL, 'A', 4, 'x'", "follows its parent"),
         ("1, 4, 1, 9, 'C', 'A', 4, 'x'", "follows its parent"),

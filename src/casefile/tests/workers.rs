@@ -59,16 +59,16 @@ fn four_workers(images_each: u32, durability: Durability) {
             let work = move || {
                 let mut persister = Persister::new(options(path, durability));
                 together.wait();
-                let mut parent = root;
                 for round in 0..images_each {
+                    let label = (round + 1).to_string();
                     let output = Output {
-                        parent: Parent::Node(parent),
-                        step: step(pipeline, i64::from(round) + 1, None),
+                        parent: Parent::Node(root),
+                        step: step(pipeline, 1, Some(&label)),
                         picture: derived(&unlike(worker, round), None).unwrap(),
                         debug: Vec::new(),
-                        ends_branch: (round + 1 == images_each).then_some(None),
+                        ends_branch: Some(None),
                     };
-                    parent = persister.store(&[output], MARA.at_ms).unwrap()[0];
+                    persister.store(&[output], MARA.at_ms).unwrap();
                 }
             };
             std::thread::Builder::new()
@@ -79,7 +79,8 @@ fn four_workers(images_each: u32, durability: Durability) {
     let findings = rig.read(verify::check);
     assert_eq!(findings.problems, [""; 0]);
     assert_eq!(findings.images, u64::from(WORKERS * images_each + WORKERS));
-    assert_eq!(rig.read(branches::export_set).len(), WORKERS as usize);
+    let exported = rig.read(branches::export_set);
+    assert_eq!(exported.len(), (WORKERS * images_each) as usize);
     drop(rig.case);
     assert_eq!(names(rig.folder.path()), ["van.agl"]);
 }
@@ -170,4 +171,22 @@ fn a_writer_that_is_kept_out_for_longer_than_the_busy_timeout_tries_again() {
         .case
         .write(|_| Err(crate::storage::StorageError::Busy("held".into()).into()));
     assert!(never.is_err(), "the tries are bounded");
+}
+
+#[test]
+fn a_thumb_that_is_missing_is_made_again() {
+    let mut rig = Rig::new();
+    let (_, root) = rig.original(1);
+    let image = rig.node(root).image_id.unwrap();
+    let mut persister = Persister::new(options(rig.path(), Durability::Full));
+    let stored = persister.thumb(image, 256, 5).unwrap();
+    assert_eq!(stored, picture(1).thumb);
+    rig.stranger(true)
+        .execute("DELETE FROM thumbs", [])
+        .unwrap();
+    assert_eq!(persister.thumb(image, 256, 5).unwrap(), stored);
+    let small = persister.thumb(image, 4, 5).unwrap();
+    assert_eq!((small.width, small.height), (4, 3));
+    let kept = rig.read(|session| thumbs::get(session, image, 4));
+    assert_eq!(kept, Some(small));
 }
