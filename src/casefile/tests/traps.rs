@@ -203,6 +203,55 @@ fn a_step_that_changes_nothing_makes_no_reading_stale() {
 }
 
 #[test]
+fn a_step_back_ends_at_a_branch_point_with_siblings_and_at_the_original() {
+    let Tree {
+        mut rig, scan, a, ..
+    } = tree();
+    let mut back = |name: &str| {
+        let moved = rig
+            .case
+            .write(|s| branches::step_back(s, scan, &path(name), MARA));
+        moved.map_err(|error| error.to_string())
+    };
+    assert_eq!(back("A").unwrap(), a[0]);
+    assert!(
+        back("A")
+            .unwrap_err()
+            .contains("branch point with siblings")
+    );
+    assert!(
+        back("B")
+            .unwrap_err()
+            .contains("branch point with siblings")
+    );
+    assert!(back("C").unwrap_err().contains("no branch C of scan"));
+
+    let (alone, root) = rig.original(7);
+    let only = rig.grow(root, Some("A"), 8).unwrap();
+    rig.end(only);
+    let mut walk = |step: fn(&mut dyn Session, ScanId, &BranchPath, By<'_>) -> _| {
+        let moved: Result<NodeId, CaseError> = rig.case.write(|s| step(s, alone, &path("A"), MARA));
+        moved.map_err(|error| error.to_string())
+    };
+    assert_eq!(
+        walk(branches::step_back).unwrap(),
+        root,
+        "no siblings are lost from sight"
+    );
+    assert!(
+        walk(branches::step_back)
+            .unwrap_err()
+            .contains("shows the original already")
+    );
+    assert_eq!(walk(branches::step_forward).unwrap(), only);
+    assert!(
+        walk(branches::step_forward)
+            .unwrap_err()
+            .contains("last step already")
+    );
+}
+
+#[test]
 fn a_rerun_remembers_what_was_in_the_trash() {
     let Tree {
         mut rig,
