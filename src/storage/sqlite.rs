@@ -3,6 +3,8 @@
 //! WAL with `synchronous=FULL`: a commit is on the disk before it returns. Positions, names and
 //! folds all go through one writing connection; readers have connections of their own.
 
+pub mod single_file;
+
 use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
