@@ -262,6 +262,11 @@ macro_rules! steps {
                 json.expect("parameters are plain numbers, words and lists")
             }
 
+            /// The step that a node records, from its name and its parameters: for repeating it.
+            pub fn recorded(name: &str, params_json: &str) -> Result<Self, serde_json::Error> {
+                Self::read(name, Recorded(params_json))
+            }
+
             /// From its name and its parameters, wherever they come from.
             fn read<'de, R: Parameters<'de>>(name: &str, from: R) -> Result<Self, R::Error> {
                 match name {
@@ -332,6 +337,16 @@ impl<'de, M: MapAccess<'de>> Parameters<'de> for Entry<'_, M> {
             Some(parameters) => Ok(parameters),
             None => Defaults(std::marker::PhantomData).read(),
         }
+    }
+}
+
+struct Recorded<'t>(&'t str);
+
+impl Parameters<'_> for Recorded<'_> {
+    type Error = serde_json::Error;
+
+    fn read<T: DeserializeOwned>(self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.0)
     }
 }
 

@@ -1,12 +1,12 @@
 //! The branch point: one branch per region of the picture, cut out with a margin.
 //!
 //! Which regions there are is told to the run, not to the pipeline, so that one pipeline serves all
-//! pictures; what was cut is recorded with each branch (`Branch`). Alone, as here, the step gives its
-//! picture on: where no region is drawn, the whole picture is worked on.
+//! pictures; what was cut out is recorded with each branch as `cut`. Where no region is drawn, the
+//! whole picture is worked on.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Applied, Operation, ParameterError, StepError, within};
+use super::{Applied, Area, Operation, ParameterError, StepError, within};
 use crate::casefile::pipeline::image::Image;
 
 /// What a region shows.
@@ -55,6 +55,25 @@ pub struct Regions {
     /// So many pixels around each region are cut out with it, as far as the picture reaches; 0 to 200.
     #[serde(default)]
     pub margin: u32,
+    /// What a run cut out for one branch; never part of a pipeline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Area>,
+}
+
+impl Regions {
+    /// The region and its margin, as far as the picture reaches.
+    pub fn with_margin(&self, area: Area, image: &Image) -> Area {
+        let grown = |from: u32, length: u32, side: u32| {
+            let begin = from.saturating_sub(self.margin);
+            let end = from.saturating_add(length);
+            // A region that reaches outside stays so, and is refused when it is cut out.
+            let end = end.saturating_add(self.margin).min(side).max(end);
+            (begin, end - begin)
+        };
+        let (x, width) = grown(area.x, area.width, image.width());
+        let (y, height) = grown(area.y, area.height, image.height());
+        Area { x, y, width, height }
+    }
 }
 
 fn all_kinds() -> Vec<Kind> {
@@ -66,6 +85,11 @@ impl Operation for Regions {
         if self.kinds.is_empty() {
             return Err(ParameterError::Conflict("`kinds` names no kind; leave it out for all"));
         }
+        if self.cut.is_some() {
+            return Err(ParameterError::Conflict(
+                "`cut` is written by a run; regions are drawn with `case region`",
+            ));
+        }
         // The same set in another order is the same pipeline.
         self.kinds.sort_by_key(|kind| *kind as u8);
         self.kinds.dedup();
@@ -73,6 +97,9 @@ impl Operation for Regions {
     }
 
     fn apply(&self, image: &Image) -> Result<Applied, StepError> {
-        Ok(image.clone().into())
+        Ok(match self.cut {
+            Some(area) => area.cut(image)?.into(),
+            None => image.clone().into(),
+        })
     }
 }
