@@ -83,7 +83,7 @@ fn otsu(histogram: &[u64; 256]) -> u8 {
     let total_sum = sum_of(0);
     let (mut count, mut sum) = (0_u64, 0_u64);
     let mut best = (0, f64::NEG_INFINITY);
-    for (value, &here) in (0_u8..).zip(histogram.iter()) {
+    for (value, &here) in (0..=u8::MAX).zip(histogram) {
         count += here;
         sum += u64::from(value) * here;
         let rest = total - count;

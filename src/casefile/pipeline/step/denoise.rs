@@ -146,15 +146,18 @@ fn bilateral(image: &Image, radius: i64, sigma_distance: f64, sigma_value: f64) 
     let gauss = |square: f64, sigma: f64| {
         round(WEIGHT_MAX * exp(-square / (2.0 * sigma * sigma))) as u64
     };
-    let by_value: [u64; 256] =
-        std::array::from_fn(|off| gauss((off * off) as f64, sigma_value));
+    let channels = image.channels().count();
+    // By the sum of the channels' differences.
+    let by_value: Vec<u64> = (0..=255 * channels)
+        .map(|sum| sum as f64 / channels as f64)
+        .map(|off| gauss(off * off, sigma_value))
+        .collect();
     let mut window = Vec::new();
     for dy in -radius..=radius {
         for dx in -radius..=radius {
             window.push((dx, dy, gauss((dx * dx + dy * dy) as f64, sigma_distance)));
         }
     }
-    let channels = image.channels().count();
     let right = i64::from(image.width()) - 1;
     image.like(|y, out| {
         for (x, out) in (0_i64..).zip(out.chunks_exact_mut(channels)) {
@@ -169,7 +172,7 @@ fn bilateral(image: &Image, radius: i64, sigma_distance: f64, sigma_value: f64) 
                     .zip(there)
                     .map(|(one, other)| usize::from(one.abs_diff(*other)))
                     .sum();
-                let weight = by_distance * by_value[off / channels];
+                let weight = by_distance * by_value[off];
                 total += weight;
                 for (sum, &value) in sums.iter_mut().zip(there) {
                     *sum += weight * u64::from(value);

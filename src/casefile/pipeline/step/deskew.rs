@@ -2,7 +2,8 @@
 //!
 //! The angle is the one at which the vertical differences of luma add up best along slanted lines:
 //! sum over lines of (sum of differences)² / length, the projection profile of Baird (1987) on
-//! gradients, so that borders count for nothing. It is looked for in steps of ½° and then of 0.1°;
+//! gradients, so that borders count for nothing; lines are one row thick and begin at each quarter of
+//! a row, so that rounding favours no angle. It is looked for in steps of ½° and then of 0.1°;
 //! of equally good angles the smallest wins. What it found is a finding, `skew_degrees`.
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::rotate::Turn;
 use super::{Applied, Finding, Operation, ParameterError, StepError, within};
 use crate::casefile::pipeline::image::Image;
-use crate::casefile::pipeline::math::sin_cos_degrees;
+use crate::casefile::pipeline::math::{round, sin_cos_degrees};
 use crate::casefile::pipeline::sample::Filter;
 
 /// How far it may be off.
@@ -33,6 +34,8 @@ const fn default_max_degrees() -> f64 {
 const SAMPLES_MAX: usize = 250_000;
 /// Tenths of a degree between the angles of the first look.
 const COARSE_TENTHS: i32 = 5;
+/// Lines that begin within one row.
+const QUARTERS: i64 = 4;
 
 impl Operation for Deskew {
     fn settle(&mut self) -> Result<(), ParameterError> {
@@ -94,26 +97,26 @@ impl<'i> Lines<'i> {
         let (sin, cos) = sin_cos_degrees(f64::from(tenths) / 10.0);
         let slope = sin / cos;
         let width = self.gray.width() as usize;
-        let reach = (slope.abs() * width as f64) as usize + 2;
-        let mut sums = vec![(0_i64, 0_i64); self.gray.height() as usize + 2 * reach];
+        let fall = |x: usize| round(slope * QUARTERS as f64 * (x as f64 - width as f64 / 2.0));
+        let reach = fall(0).abs().max(fall(width).abs()) + QUARTERS;
+        let length = i64::from(self.gray.height()) * QUARTERS + 2 * reach;
+        let mut sums = vec![(0_i64, 0_i64); length as usize];
         let shifts: Vec<_> = (0..width)
             .step_by(self.column_step)
-            .map(|x| {
-                let fall = super::super::math::round(slope * (x as f64 - width as f64 / 2.0));
-                (x, reach as i64 - fall)
-            })
+            .map(|x| (x, reach - fall(x)))
             .collect();
         for y in 1..self.gray.height() {
             let (above, row) = (self.gray.row(y - 1), self.gray.row(y));
             for &(x, shift) in &shifts {
-                let line = &mut sums[(i64::from(y) + shift) as usize];
+                let line = &mut sums[(i64::from(y) * QUARTERS + shift) as usize];
                 line.0 += i64::from(row[x]) - i64::from(above[x]);
                 line.1 += 1;
             }
         }
-        sums.iter()
+        sums.windows(QUARTERS as usize)
+            .map(|line| line.iter().fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1)))
             .filter(|(_, length)| *length > 0)
-            .map(|&(sum, length)| (sum * sum) as f64 / length as f64)
+            .map(|(sum, length)| (sum * sum) as f64 / length as f64)
             .sum()
     }
 }

@@ -46,7 +46,11 @@ fn jpeg_pixels_are_pinned() {
         assert_eq!((name, hex(&image.pixel_sha256())), (name, hash.to_owned()));
     }
 }
-const JPEG_HASHES: [(&str, &str); 3] = [("baseline", ""), ("progressive", ""), ("gray", "")];
+const JPEG_HASHES: [(&str, &str); 3] = [
+    ("baseline", "8a0e300097bbe4e5a51f1ead33819f4592ab9478b733f957b0236cef63178602"),
+    ("progressive", ""),
+    ("gray", ""),
+];
 
 /// The decoder by another hand differs by rounding, no more.
 #[test]
