@@ -127,7 +127,9 @@ fn nearest_to_all(lines: &[(Vec<char>, f64)]) -> Option<usize> {
         let (line, _) = &lines[at];
         lines
             .iter()
-            .map(|(other, weight)| weight * f64::from(distances(line, other)[line.len()][other.len()]))
+            .map(|(other, weight)| {
+                weight * f64::from(distances(line, other)[line.len()][other.len()])
+            })
             .sum()
     };
     (0..lines.len()).min_by(|&one, &other| far(one).total_cmp(&far(other)))
@@ -172,6 +174,7 @@ fn aligned(pivot: &[char], line: &[char]) -> Vec<Option<char>> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::float_cmp, reason = "tests")]
     use super::*;
 
     fn of(readings: &[(&str, f64)]) -> Consensus {
@@ -187,7 +190,12 @@ mod tests {
 
     #[test]
     fn letters_are_voted_on_one_by_one() {
-        let agreed = of(&[("NJ26KTR", 0.9), ("NJ2GKTR", 0.8), ("HJ26KTR", 0.5), ("NJ26KIR", 0.4)]);
+        let agreed = of(&[
+            ("NJ26KTR", 0.9),
+            ("NJ2GKTR", 0.8),
+            ("HJ26KTR", 0.5),
+            ("NJ26KIR", 0.4),
+        ]);
         assert_eq!(agreed.text(), "NJ26KTR");
         let six = &agreed.letters[3];
         assert_eq!((six.letter, six.others[0].0), ('6', 'G'));
@@ -198,8 +206,14 @@ mod tests {
 
     #[test]
     fn letters_too_many_and_too_few_are_voted_on_as_well() {
-        assert_eq!(of(&[("INJ26", 0.9), ("NJ26", 0.8), ("NJ26I", 0.3)]).text(), "NJ26");
-        assert_eq!(of(&[("NJ6", 0.5), ("NJ26", 0.8), ("NJ26", 0.3)]).text(), "NJ26");
+        assert_eq!(
+            of(&[("INJ26", 0.9), ("NJ26", 0.8), ("NJ26I", 0.3)]).text(),
+            "NJ26"
+        );
+        assert_eq!(
+            of(&[("NJ6", 0.5), ("NJ26", 0.8), ("NJ26", 0.3)]).text(),
+            "NJ26"
+        );
         assert_eq!(of(&[("AB", 0.2), ("XY", 0.9)]).text(), "XY");
     }
 

@@ -71,7 +71,9 @@ pub fn boundary(content_type: &str) -> Option<&str> {
     })?;
     // Many cameras put the dashes of the delimiter into the parameter.
     let bare = value.strip_prefix("--").unwrap_or(value);
-    (1..=BOUNDARY_BYTES_MAX).contains(&bare.len()).then_some(bare)
+    (1..=BOUNDARY_BYTES_MAX)
+        .contains(&bare.len())
+        .then_some(bare)
 }
 
 impl Cutter {

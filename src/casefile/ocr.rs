@@ -41,10 +41,15 @@ pub enum OcrError {
     #[error("{0}")]
     Options(String),
     /// The program did not end in time.
-    #[error("tesseract has not read the picture within {0:?} and was stopped; cut out a smaller part")]
+    #[error(
+        "tesseract has not read the picture within {0:?} and was stopped; cut out a smaller part"
+    )]
     Slow(Duration),
     /// The program answered without end.
-    #[error("tesseract answered more than {} bytes and was stopped; cut out a smaller part", child::OUTPUT_BYTES_MAX)]
+    #[error(
+        "tesseract answered more than {} bytes and was stopped; cut out a smaller part",
+        child::OUTPUT_BYTES_MAX
+    )]
     Endless,
     /// The program gave up.
     #[error(
@@ -128,7 +133,9 @@ impl Options {
     fn check(&self) -> Result<(), OcrError> {
         let is_name = |name: &String| {
             (1..=32).contains(&name.len())
-                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         };
         if !(1..=LANGUAGES_MAX).contains(&self.languages.len())
             || !self.languages.iter().all(is_name)
@@ -199,10 +206,14 @@ impl Tesseract {
             search_path,
             version: String::new(),
         };
-        let ended = child::run(found.command().arg("--version"), Stdio::null(), VERSION_LIMIT)?;
+        let ended = child::run(
+            found.command().arg("--version"),
+            Stdio::null(),
+            VERSION_LIMIT,
+        )?;
         let said = String::from_utf8_lossy(&ended.output);
         let first = said.lines().next().unwrap_or_default().trim();
-        found.version = first.to_owned();
+        first.clone_into(&mut found.version);
         if first.starts_with(PROGRAM) {
             return Ok(found);
         }
@@ -235,10 +246,20 @@ impl Tesseract {
     pub fn words(&self, image: &Image, options: &Options) -> Result<Vec<Word>, OcrError> {
         options.check()?;
         let mut command = self.command();
-        command.args(["stdin", "stdout", "--dpi", "300", "--psm", options.layout.mode()]);
+        command.args([
+            "stdin",
+            "stdout",
+            "--dpi",
+            "300",
+            "--psm",
+            options.layout.mode(),
+        ]);
         command.args(["-l", &options.languages.join("+")]);
         if !options.letters.is_empty() {
-            command.args(["-c", &format!("tessedit_char_whitelist={}", options.letters)]);
+            command.args([
+                "-c",
+                &format!("tessedit_char_whitelist={}", options.letters),
+            ]);
         }
         command.arg("tsv");
         let picture = child::in_memory(&encode_png(image))?;
@@ -287,7 +308,10 @@ impl Tesseract {
 fn confidence(words: &[Word]) -> f64 {
     let letters = |word: &Word| plain(&word.text).len() as f64;
     let all: f64 = words.iter().map(letters).sum();
-    let sure: f64 = words.iter().map(|word| letters(word) * word.confidence).sum();
+    let sure: f64 = words
+        .iter()
+        .map(|word| letters(word) * word.confidence)
+        .sum();
     if all > 0.0 { sure / all } else { 0.0 }
 }
 

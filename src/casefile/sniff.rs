@@ -113,12 +113,13 @@ pub(super) fn sof_size(body: &[u8]) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     /// SOI, a comment with something like a frame header in it, SOF0 of 640 × 480.
     const JPEG: &[u8] = &[
-        0xFF, 0xD8, 0xFF, 0xFE, 0, 9, 0xFF, 0xC0, 0, 17, 8, 0, 1, 0xFF, 0xFF, 0xC0, 0, 17, 8, 1, 224,
-        2, 128, 3,
+        0xFF, 0xD8, 0xFF, 0xFE, 0, 9, 0xFF, 0xC0, 0, 17, 8, 0, 1, 0xFF, 0xFF, 0xC0, 0, 17, 8, 1,
+        224, 2, 128, 3,
     ];
 
     fn png(width: u32, height: u32) -> Vec<u8> {
@@ -133,9 +134,15 @@ mod tests {
     #[test]
     fn sizes_are_read_from_headers_alone() {
         let read = header(JPEG).unwrap();
-        assert_eq!((read.format.name(), read.width, read.height), ("JPG", 640, 480));
+        assert_eq!(
+            (read.format.name(), read.width, read.height),
+            ("JPG", 640, 480)
+        );
         let read = header(&png(70_000, 3)).unwrap();
-        assert_eq!((read.format.name(), read.width, read.height), ("PNG", 70_000, 3));
+        assert_eq!(
+            (read.format.name(), read.width, read.height),
+            ("PNG", 70_000, 3)
+        );
     }
 
     #[test]
@@ -156,6 +163,9 @@ mod tests {
         assert_eq!(header(&[0xFF, 0xD8, 0xFF, 0xDA, 0, 2]), None);
         assert_eq!(header(&[0xFF, 0xD8, 0xFF, 0xD9]), None);
         // A length below 2 would step backwards.
-        assert_eq!(header(&[0xFF, 0xD8, 0xFF, 0xE0, 0, 0, 0xFF, 0xE0, 0, 0]), None);
+        assert_eq!(
+            header(&[0xFF, 0xD8, 0xFF, 0xE0, 0, 0, 0xFF, 0xE0, 0, 0]),
+            None
+        );
     }
 }

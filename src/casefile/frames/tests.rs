@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use proptest::prelude::*;
 
 use super::*;
@@ -41,7 +43,10 @@ fn frames_come_out_verbatim_however_the_stream_is_pieced() {
     for piece in [1, 2, 3, 7, 64, 10_000] {
         let (cut_bare, counts) = cut(Cutter::bare(), &bare, piece);
         assert_eq!(cut_bare, frames);
-        assert_eq!((counts.frames, counts.broken, counts.skipped_bytes), (5, 0, 0));
+        assert_eq!(
+            (counts.frames, counts.broken, counts.skipped_bytes),
+            (5, 0, 0)
+        );
         let (cut_parts, counts) = cut(Cutter::multipart("frame"), &parts, piece);
         assert_eq!(cut_parts, frames);
         assert_eq!((counts.frames, counts.broken), (5, 0));
@@ -71,12 +76,19 @@ fn what_is_no_picture_is_not_cut() {
     let empty = [0xFF, 0xD8, 0xFF, 0xD9];
     let headless = [0xFF, 0xD8, 0xFF, 0xDA, 0, 2, 5, 0xFF, 0xD9];
     let mut flat = jpeg(1);
-    let size = flat.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap() + 5;
+    let size = flat
+        .windows(2)
+        .position(|pair| pair == [0xFF, 0xC0])
+        .unwrap()
+        + 5;
     flat[size..size + 4].fill(0);
     for bytes in [&empty[..], &headless, &flat] {
         let (frames, counts) = cut(Cutter::bare(), bytes, 3);
         assert!(frames.is_empty());
-        assert_eq!((counts.broken, counts.skipped_bytes), (1, bytes.len() as u64));
+        assert_eq!(
+            (counts.broken, counts.skipped_bytes),
+            (1, bytes.len() as u64)
+        );
     }
 }
 
@@ -97,7 +109,10 @@ fn a_frame_without_end_is_given_up_at_the_bound() {
 #[test]
 fn boundaries_are_read_as_cameras_write_them() {
     let read = |text| boundary(text);
-    assert_eq!(read("multipart/x-mixed-replace; boundary=frame"), Some("frame"));
+    assert_eq!(
+        read("multipart/x-mixed-replace; boundary=frame"),
+        Some("frame")
+    );
     assert_eq!(
         read("Multipart/X-Mixed-Replace;charset=x; Boundary=\"--ipcam\""),
         Some("ipcam")

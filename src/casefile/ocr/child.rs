@@ -62,7 +62,10 @@ pub(super) fn run(
     limit: Duration,
 ) -> Result<Ended, ChildError> {
     let deadline = Deadline::new(limit);
-    command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(input)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn()?;
     let gathered = gather(&mut child, &deadline);
     if gathered.is_err() {
@@ -98,11 +101,17 @@ impl Deadline {
             .map(|file| PollFd::from_borrowed_fd(*file, PollFlags::IN))
             .collect();
         let slow = || ChildError::Slow(self.limit);
-        let left = self.limit.checked_sub(self.began.elapsed()).ok_or_else(slow)?;
+        let left = self
+            .limit
+            .checked_sub(self.began.elapsed())
+            .ok_or_else(slow)?;
         let timeout = Timespec::try_from(left).map_err(|_| slow())?;
         match poll(&mut polled, Some(&timeout)) {
             Ok(0) => Err(slow()),
-            Ok(_) => Ok(polled.iter().map(|file| !file.revents().is_empty()).collect()),
+            Ok(_) => Ok(polled
+                .iter()
+                .map(|file| !file.revents().is_empty())
+                .collect()),
             Err(rustix::io::Errno::INTR) => Ok(vec![false; files.len()]),
             Err(error) => Err(ChildError::Io(error.into())),
         }
@@ -115,10 +124,13 @@ fn gather(child: &mut Child, deadline: &Deadline) -> Result<Ended, ChildError> {
     let mut stdout = child.stdout.take();
     let mut stderr = child.stderr.take();
     loop {
-        let open: Vec<_> = [stdout.as_ref().map(AsFd::as_fd), stderr.as_ref().map(AsFd::as_fd)]
-            .into_iter()
-            .flatten()
-            .collect();
+        let open: Vec<_> = [
+            stdout.as_ref().map(AsFd::as_fd),
+            stderr.as_ref().map(AsFd::as_fd),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
         if open.is_empty() {
             break;
         }

@@ -105,7 +105,10 @@ fn decode_png(bytes: &[u8], (width, height): (u32, u32)) -> Result<Image, CodecE
         ColorType::Grayscale | ColorType::GrayscaleAlpha => Channels::Gray,
         _ => Channels::Rgb,
     };
-    if matches!(frame.color_type, ColorType::GrayscaleAlpha | ColorType::Rgba) {
+    if matches!(
+        frame.color_type,
+        ColorType::GrayscaleAlpha | ColorType::Rgba
+    ) {
         pixels = without_alpha(&pixels, channels.count())?;
     }
     Image::new(width, height, channels, pixels)?.ok_or(CodecError::Torn)

@@ -60,7 +60,11 @@ impl Pipeline {
         for (tool, version) in tools() {
             let _ = writeln!(text, "  {tool}: {version:?}");
         }
-        text.push_str(if self.steps.is_empty() { "steps: []\n" } else { "steps:\n" });
+        text.push_str(if self.steps.is_empty() {
+            "steps: []\n"
+        } else {
+            "steps:\n"
+        });
         for step in &self.steps {
             let _ = writeln!(text, "  - {}: {}", step.name(), step.params_json());
         }
@@ -78,7 +82,9 @@ impl Pipeline {
         names.sort();
         names.dedup();
         let version = |tools: &BTreeMap<String, String>, name| {
-            tools.get(name).map_or_else(|| "nothing".to_owned(), Clone::clone)
+            tools
+                .get(name)
+                .map_or_else(|| "nothing".to_owned(), Clone::clone)
         };
         names
             .into_iter()

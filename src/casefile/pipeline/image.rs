@@ -221,6 +221,7 @@ fn luma(pixel: &[u8]) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     #[test]
@@ -237,8 +238,14 @@ mod tests {
     #[test]
     fn sizes_are_bounded_and_pixels_must_fill_them() {
         assert!(matches!(check_size(0, 5), Err(SizeError::Empty { .. })));
-        assert!(matches!(check_size(SIDE_MAX + 1, 1), Err(SizeError::TooLarge { .. })));
-        assert!(matches!(check_size(10_000, 4_001), Err(SizeError::TooLarge { .. })));
+        assert!(matches!(
+            check_size(SIDE_MAX + 1, 1),
+            Err(SizeError::TooLarge { .. })
+        ));
+        assert!(matches!(
+            check_size(10_000, 4_001),
+            Err(SizeError::TooLarge { .. })
+        ));
         assert_eq!(check_size(10_000, 4_000), Ok(()));
         assert_eq!(Image::new(2, 2, Channels::Gray, vec![0; 3]), Ok(None));
     }

@@ -96,6 +96,7 @@ pub(super) fn round(x: f64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::float_cmp, reason = "the same bits are what is tested")]
     use super::*;
 
     fn near(ours: f64, theirs: f64, at: f64) {

@@ -20,9 +20,9 @@ mod sample;
 pub mod step;
 
 pub use codec::{CodecError, decode, encode_png};
+pub use frozen::{Frozen, Pipeline};
 pub use image::{Channels, Image};
 pub use parse::{PipelineError, Purpose, parse};
-pub use frozen::{Frozen, Pipeline};
 pub use presets::Preset;
 pub use run::{Label, Output, Region, Run, RunError, Start};
 pub use sample::Filter;

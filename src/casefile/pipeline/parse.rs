@@ -124,7 +124,10 @@ pub fn parse(text: &str, purpose: Purpose) -> Result<Pipeline, PipelineError> {
             "the pipeline has {count} steps, more than {STEPS_MAX}; split it"
         )));
     }
-    let steps = document.steps.into_iter().map(|step| settled(step, purpose));
+    let steps = document
+        .steps
+        .into_iter()
+        .map(|step| settled(step, purpose));
     Ok(Pipeline {
         name: document.name,
         steps: steps.collect::<Result<_, _>>()?,
@@ -163,19 +166,23 @@ fn told(error: &serde_saphyr::Error) -> PipelineError {
     let error = error.without_snippet();
     let line = error.location().map_or(1, |location| location.line());
     match error {
-        Yaml::SerdeUnknownVariant { variant, expected, .. } if expected == Step::NAMES => {
-            PipelineError::UnknownStep {
-                line,
-                name: variant.clone(),
-                hint: did_you_mean(variant, expected),
-            }
-        }
-        Yaml::SerdeUnknownVariant { variant: name, expected, .. } => {
-            unknown_word(line, "value", name, expected)
-        }
-        Yaml::SerdeUnknownField { field: name, expected, .. } => {
-            unknown_word(line, "parameter", name, expected)
-        }
+        Yaml::SerdeUnknownVariant {
+            variant, expected, ..
+        } if expected == Step::NAMES => PipelineError::UnknownStep {
+            line,
+            name: variant.clone(),
+            hint: did_you_mean(variant, expected),
+        },
+        Yaml::SerdeUnknownVariant {
+            variant: name,
+            expected,
+            ..
+        } => unknown_word(line, "value", name, expected),
+        Yaml::SerdeUnknownField {
+            field: name,
+            expected,
+            ..
+        } => unknown_word(line, "parameter", name, expected),
         Yaml::SerdeMissingField { field: name, .. } => PipelineError::Missing { line, name },
         other => PipelineError::Shape {
             line,
@@ -212,5 +219,7 @@ fn did_you_mean(word: &str, known: &[&str]) -> String {
         .map(|known| (strsim::osa_distance(word, known), known))
         .filter(|(slips, _)| *slips <= slips_max)
         .min_by_key(|(slips, _)| *slips)
-        .map_or_else(String::new, |(_, known)| format!("; did you mean `{known}`?"))
+        .map_or_else(String::new, |(_, known)| {
+            format!("; did you mean `{known}`?")
+        })
 }

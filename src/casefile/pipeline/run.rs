@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::image::Image;
 use super::frozen::Pipeline;
+use super::image::Image;
 use super::step::{Area, Finding, Kind, Regions, Step, StepError};
 
 /// Most regions of one picture.
@@ -40,8 +40,8 @@ impl FromStr for Label {
         let refused = || LabelError(text.to_owned());
         let mut parts = text.split('.');
         let letters = parts.next().unwrap_or_default();
-        let is_word = matches!(letters.len(), 1 | 2)
-            && letters.bytes().all(|byte| byte.is_ascii_uppercase());
+        let is_word =
+            matches!(letters.len(), 1 | 2) && letters.bytes().all(|byte| byte.is_ascii_uppercase());
         let number = |part: &str| {
             let is_number = (1..=3).contains(&part.len())
                 && !part.starts_with('0')
@@ -63,7 +63,9 @@ impl FromStr for Label {
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.letters.1)?;
-        self.numbers.iter().try_for_each(|number| write!(f, ".{number}"))
+        self.numbers
+            .iter()
+            .try_for_each(|number| write!(f, ".{number}"))
     }
 }
 
@@ -180,7 +182,9 @@ impl<'p> Run<'p> {
         }
         let mut regions = regions.to_vec();
         regions.sort_by(|one, other| one.label.cmp(&other.label));
-        let twice = regions.windows(2).find(|pair| pair[0].label == pair[1].label);
+        let twice = regions
+            .windows(2)
+            .find(|pair| pair[0].label == pair[1].label);
         if let Some([region, _]) = twice {
             return Err(RegionsError::Twice(region.label.clone()));
         }
@@ -221,8 +225,12 @@ impl<'p> Run<'p> {
             self.pending.push(pending(None));
         }
         // The last is taken first.
-        self.pending
-            .extend(branches.into_iter().rev().map(|region| pending(Some(region))));
+        self.pending.extend(
+            branches
+                .into_iter()
+                .rev()
+                .map(|region| pending(Some(region))),
+        );
     }
 
     fn branches(&self, step: &Regions, branch_path: Option<&Label>) -> Vec<Region> {
@@ -257,7 +265,12 @@ impl Iterator for Run<'_> {
         let ordinal = self.ordinal;
         self.ordinal += 1;
         let image = Arc::new(applied.image);
-        self.expect(Some(ordinal), &image, step_idx, pending.branch_path.as_ref());
+        self.expect(
+            Some(ordinal),
+            &image,
+            step_idx,
+            pending.branch_path.as_ref(),
+        );
         Some(Ok(Output {
             ordinal,
             parent: pending.parent,

@@ -1,12 +1,18 @@
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::*;
+use crate::vault::hex::encode as hex;
 
 mod codec;
 mod golden;
 mod parsing;
 mod properties;
 mod running;
+
+const JPEGS: [&str; 3] = ["baseline", "progressive", "gray"];
 
 fn fixture(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -24,7 +30,7 @@ fn picture(path: &str) -> Image {
 fn pipeline(steps: &str) -> Pipeline {
     let mut text = "name: test\nsteps:\n".to_owned();
     for step in steps.split(" | ") {
-        text.push_str(&format!("  - {step}\n"));
+        writeln!(text, "  - {step}").unwrap();
     }
     parse(&text, Purpose::Export).unwrap_or_else(|error| panic!("{steps}: {error}"))
 }
@@ -34,9 +40,6 @@ fn applied(steps: &str, image: &Image) -> Image {
     let pipeline = pipeline(steps);
     let run = Run::new(&pipeline, image.clone().into(), &[], Start::default()).unwrap();
     let last = run.map(|output| output.unwrap_or_else(|error| panic!("{steps}: {error}")));
-    last.last().map_or_else(|| image.clone(), |output| (*output.image).clone())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    last.last()
+        .map_or_else(|| image.clone(), |output| (*output.image).clone())
 }

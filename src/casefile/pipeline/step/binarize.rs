@@ -77,7 +77,10 @@ const fn black_or_white(is_white: bool) -> u8 {
 
 fn otsu(histogram: &[u64; 256]) -> u8 {
     let sum_of = |from: usize| -> u64 {
-        (from..).zip(&histogram[from..]).map(|(value, count)| value as u64 * count).sum()
+        (from..)
+            .zip(&histogram[from..])
+            .map(|(value, count)| value as u64 * count)
+            .sum()
     };
     let total: u64 = histogram.iter().sum();
     let total_sum = sum_of(0);

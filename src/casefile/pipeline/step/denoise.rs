@@ -120,7 +120,9 @@ fn median(image: &Image, radius: i64) -> Image {
     let half = ((2 * radius + 1) * (2 * radius + 1) / 2) as u32;
     image.like(|y, out| {
         let y = i64::from(y);
-        let rows: Vec<_> = (y - radius..=y + radius).map(|y| image.nearest_row(y)).collect();
+        let rows: Vec<_> = (y - radius..=y + radius)
+            .map(|y| image.nearest_row(y))
+            .collect();
         for channel in 0..channels {
             let at = |x: i64| x.clamp(0, right) as usize * channels + channel;
             let mut window = Window {
@@ -129,7 +131,9 @@ fn median(image: &Image, radius: i64) -> Image {
                 below: 0,
             };
             for x in -radius..=radius {
-                rows.iter().for_each(|row| window.add(row[at(x)]));
+                for row in &rows {
+                    window.add(row[at(x)]);
+                }
             }
             for x in 0..=right {
                 out[at(x)] = window.median(half);
@@ -143,9 +147,8 @@ fn median(image: &Image, radius: i64) -> Image {
 }
 
 fn bilateral(image: &Image, radius: i64, sigma_distance: f64, sigma_value: f64) -> Image {
-    let gauss = |square: f64, sigma: f64| {
-        round(WEIGHT_MAX * exp(-square / (2.0 * sigma * sigma))) as u64
-    };
+    let gauss =
+        |square: f64, sigma: f64| round(WEIGHT_MAX * exp(-square / (2.0 * sigma * sigma))) as u64;
     let channels = image.channels().count();
     // By the sum of the channels' differences.
     let by_value: Vec<u64> = (0..=255 * channels)

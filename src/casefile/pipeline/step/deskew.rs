@@ -60,7 +60,10 @@ impl Operation for Deskew {
 /// How far the lines are turned clockwise, in tenths of a degree.
 fn skew_tenths(gray: &Image, most: i32) -> i32 {
     let lines = Lines::new(gray);
-    let coarse = lines.best((0..=most / COARSE_TENTHS).map(|step| step * COARSE_TENTHS), 0);
+    let coarse = lines.best(
+        (0..=most / COARSE_TENTHS).map(|step| step * COARSE_TENTHS),
+        0,
+    );
     let fine = lines.best(0..COARSE_TENTHS, coarse);
     fine.clamp(-most, most)
 }
@@ -114,7 +117,10 @@ impl<'i> Lines<'i> {
             }
         }
         sums.windows(QUARTERS as usize)
-            .map(|line| line.iter().fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1)))
+            .map(|line| {
+                line.iter()
+                    .fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
+            })
             .filter(|(_, length)| *length > 0)
             .map(|(sum, length)| (sum * sum) as f64 / length as f64)
             .sum()

@@ -21,7 +21,11 @@ impl Operation for Equalize {
     fn apply(&self, image: &Image) -> Result<Applied, StepError> {
         let histogram = image.histogram();
         let total: u64 = histogram.iter().sum();
-        let darkest = histogram.iter().copied().find(|&count| count > 0).unwrap_or(0);
+        let darkest = histogram
+            .iter()
+            .copied()
+            .find(|&count| count > 0)
+            .unwrap_or(0);
         let spread = total - darkest;
         if spread == 0 {
             return Ok(image.clone().into());

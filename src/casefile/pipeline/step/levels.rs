@@ -38,7 +38,9 @@ impl Operation for Levels {
 
     fn apply(&self, image: &Image) -> Result<Applied, StepError> {
         let outputs = (self.output_black, self.output_white);
-        Ok(image.looked_up(&line((self.black, self.white), outputs)).into())
+        Ok(image
+            .looked_up(&line((self.black, self.white), outputs))
+            .into())
     }
 }
 

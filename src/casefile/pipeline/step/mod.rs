@@ -171,7 +171,12 @@ pub struct Area {
 
 impl fmt::Display for Area {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { x, y, width, height } = self;
+        let Self {
+            x,
+            y,
+            width,
+            height,
+        } = self;
         write!(f, "the rectangle {x},{y},{width},{height}")
     }
 }
@@ -179,7 +184,9 @@ impl fmt::Display for Area {
 impl Area {
     fn check(&self) -> Result<(), ParameterError> {
         if self.width == 0 || self.height == 0 {
-            return Err(ParameterError::Conflict("`width` and `height` must be 1 or more"));
+            return Err(ParameterError::Conflict(
+                "`width` and `height` must be 1 or more",
+            ));
         }
         Ok(())
     }
@@ -203,9 +210,14 @@ impl Area {
         self.require_inside(image)?;
         let channels = image.channels().count();
         let left = self.x as usize * channels;
-        Ok(Image::by_rows(self.width, self.height, image.channels(), |y, row| {
-            row.copy_from_slice(&image.row(self.y + y)[left..][..row.len()]);
-        })?)
+        Ok(Image::by_rows(
+            self.width,
+            self.height,
+            image.channels(),
+            |y, row| {
+                row.copy_from_slice(&image.row(self.y + y)[left..][..row.len()]);
+            },
+        )?)
     }
 }
 
@@ -319,7 +331,7 @@ trait Parameters<'de> {
 
 struct Defaults<E>(std::marker::PhantomData<E>);
 
-impl<'de, E: de::Error> Parameters<'de> for Defaults<E> {
+impl<E: de::Error> Parameters<'_> for Defaults<E> {
     type Error = E;
 
     fn read<T: DeserializeOwned>(self) -> Result<T, E> {

@@ -72,7 +72,12 @@ impl Regions {
         };
         let (x, width) = grown(area.x, area.width, image.width());
         let (y, height) = grown(area.y, area.height, image.height());
-        Area { x, y, width, height }
+        Area {
+            x,
+            y,
+            width,
+            height,
+        }
     }
 }
 
@@ -83,7 +88,9 @@ fn all_kinds() -> Vec<Kind> {
 impl Operation for Regions {
     fn settle(&mut self) -> Result<(), ParameterError> {
         if self.kinds.is_empty() {
-            return Err(ParameterError::Conflict("`kinds` names no kind; leave it out for all"));
+            return Err(ParameterError::Conflict(
+                "`kinds` names no kind; leave it out for all",
+            ));
         }
         if self.cut.is_some() {
             return Err(ParameterError::Conflict(

@@ -104,7 +104,10 @@ impl Operation for Resize {
             let rows = &between[first * stride..];
             for (at, out) in row.iter_mut().enumerate() {
                 let values = rows[at..].iter().step_by(stride);
-                let sum = weights.iter().zip(values).map(|(w, &value)| w * i64::from(value));
+                let sum = weights
+                    .iter()
+                    .zip(values)
+                    .map(|(w, &value)| w * i64::from(value));
                 *out = whole(sum.sum(), ONE * BETWEEN);
             }
         });
@@ -116,7 +119,10 @@ fn shrink_row(row: &[u8], across: &[(usize, Vec<i64>)], channels: usize, out: &m
     for ((first, weights), out) in across.iter().zip(out.chunks_exact_mut(channels)) {
         for (channel, out) in out.iter_mut().enumerate() {
             let values = row[first * channels + channel..].iter().step_by(channels);
-            let sum = weights.iter().zip(values).map(|(w, &value)| w * i64::from(value));
+            let sum = weights
+                .iter()
+                .zip(values)
+                .map(|(w, &value)| w * i64::from(value));
             let unit = ONE / BETWEEN;
             *out = ((sum.sum::<i64>() + unit / 2).div_euclid(unit)) as i32;
         }

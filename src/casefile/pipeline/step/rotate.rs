@@ -34,7 +34,9 @@ impl Operation for Rotate {
     fn apply(&self, image: &Image) -> Result<Applied, StepError> {
         let turn = Turn::new(self.degrees);
         let (width, height) = turn.canvas(image);
-        Ok(turn.apply(image, (width, height), self.filter, Some(self.fill))?.into())
+        Ok(turn
+            .apply(image, (width, height), self.filter, Some(self.fill))?
+            .into())
     }
 }
 
@@ -56,7 +58,10 @@ impl Turn {
         let (sin, cos) = (self.sin.abs(), self.cos.abs());
         // A sliver below a thousandth of a pixel is rounding, not picture.
         let side = |length: f64| (length - 0.001).ceil() as u32;
-        (side(width * cos + height * sin), side(width * sin + height * cos))
+        (
+            side(width * cos + height * sin),
+            side(width * sin + height * cos),
+        )
     }
 
     /// Turned, on a canvas of this size; what was outside is `fill`, or the nearest pixel.

@@ -72,7 +72,10 @@ fn kernel(sigma: f64) -> Vec<i64> {
         .map(|x| exp(-((x * x) as f64) / (2.0 * sigma * sigma)))
         .collect();
     let total = exact[0] + 2.0 * exact[1..].iter().sum::<f64>();
-    let mut half: Vec<i64> = exact.iter().map(|w| round(w / total * ONE as f64)).collect();
+    let mut half: Vec<i64> = exact
+        .iter()
+        .map(|w| round(w / total * ONE as f64))
+        .collect();
     half[0] = ONE - 2 * half[1..].iter().sum::<i64>();
     half
 }
@@ -87,7 +90,8 @@ fn blur(image: &Image, sigma: f64) -> Vec<i32> {
     for (row, out) in image.rows().zip(across.chunks_exact_mut(stride)) {
         for x in 0..=right {
             for channel in 0..channels {
-                let value = |x: i64| i64::from(row[x.clamp(0, right) as usize * channels + channel]);
+                let value =
+                    |x: i64| i64::from(row[x.clamp(0, right) as usize * channels + channel]);
                 let sum = folded(&kernel, x, value);
                 let unit = ONE / FINE;
                 out[x as usize * channels + channel] = ((sum + unit / 2) / unit) as i32;

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::casefile::pipeline::frozen::tools;
 
@@ -61,11 +63,26 @@ fn missing_and_senseless_parameters_are_named_with_their_line() {
         ("denoise: {sigma_value: 3}", "belong to `method: bilateral`"),
         ("binarize: {radius: 3}", "belong to `method: adaptive`"),
         ("regions: {kinds: []}", "names no kind"),
-        ("regions: {cut: {x: 1, y: 1, width: 1, height: 1}}", "written by a run"),
-        ("crop: {x: 0, y: 0, width: 0, height: 4}", "must be 1 or more"),
-        ("perspective: {points: [[0, 0], [0, 9], [9, 9], [9, 0]]}", "clockwise"),
-        ("perspective: {points: [[0, 0], [9, 0], [1, 1], [0, 9]]}", "convex"),
-        ("perspective: {points: [[0, 0], [9, 0], [9, 9], [0, 9]], width: 37}", "1 to 36"),
+        (
+            "regions: {cut: {x: 1, y: 1, width: 1, height: 1}}",
+            "written by a run",
+        ),
+        (
+            "crop: {x: 0, y: 0, width: 0, height: 4}",
+            "must be 1 or more",
+        ),
+        (
+            "perspective: {points: [[0, 0], [0, 9], [9, 9], [9, 0]]}",
+            "clockwise",
+        ),
+        (
+            "perspective: {points: [[0, 0], [9, 0], [1, 1], [0, 9]]}",
+            "convex",
+        ),
+        (
+            "perspective: {points: [[0, 0], [9, 0], [9, 9], [0, 9]], width: 37}",
+            "1 to 36",
+        ),
     ];
     for (step, expected) in senseless {
         let told = error(&format!("name: x\nsteps:\n  - {step}\n"));
@@ -80,13 +97,21 @@ fn shapes_that_are_no_pipeline_are_refused_with_their_line() {
         ("name: x\nsteps:\n  - gray\n  - 7\n", 4),
         ("name: x\nsteps:\n  - gray\n  - {gray: {}, crop: {}}\n", 4),
         ("name: x\nsteps:\n  - levels: {black: 300}\n", 3),
-        ("name: x\nsteps:\n  - crop: {x: -1, y: 0, width: 1, height: 1}\n", 3),
-        ("name: x\nsteps:\n  - crop: {x: 1.5, y: 0, width: 1, height: 1}\n", 3),
+        (
+            "name: x\nsteps:\n  - crop: {x: -1, y: 0, width: 1, height: 1}\n",
+            3,
+        ),
+        (
+            "name: x\nsteps:\n  - crop: {x: 1.5, y: 0, width: 1, height: 1}\n",
+            3,
+        ),
         ("name: x\nsteps:\n  - gray: {\n", 3),
         ("name: x\nname: y\nsteps: []\n", 2),
     ] {
         let told = error(text);
-        let found = told.strip_prefix("line ").and_then(|rest| rest.split(':').next());
+        let found = told
+            .strip_prefix("line ")
+            .and_then(|rest| rest.split(':').next());
         let found: u64 = found.unwrap().parse().unwrap();
         assert!((line..=line + 1).contains(&found), "{text:?}: {told}");
     }
@@ -99,21 +124,18 @@ fn shapes_that_are_no_pipeline_are_refused_with_their_line() {
 }
 
 #[test]
-fn a_bomb_of_aliases_is_refused() {
-    let mut text = "name: x\ntools:\n  a: &a0 aaaaaaaa\nsteps:\n  - &b0 {gray: {}}\n".to_owned();
-    for level in 1..20 {
-        let last = format!("*b{}", level - 1);
-        text.push_str(&format!("  - &b{level} [{}]\n", vec![last; 9].join(", ")));
-    }
-    assert!(parse(&text, Purpose::Case).is_err());
-}
-
-#[test]
 fn redact_is_refused_in_a_case_and_taken_for_an_export() {
-    let text = "name: x\nsteps:\n  - gray\n  - redact: {areas: [{x: 0, y: 0, width: 2, height: 2}]}\n";
+    let text =
+        "name: x\nsteps:\n  - gray\n  - redact: {areas: [{x: 0, y: 0, width: 2, height: 2}]}\n";
     let told = error(text);
-    assert!(told.starts_with("line 4: `redact` is for copies that are given away"), "{told}");
-    assert_eq!(parse(text, Purpose::Export).unwrap().steps[1].name(), "redact");
+    assert!(
+        told.starts_with("line 4: `redact` is for copies that are given away"),
+        "{told}"
+    );
+    assert_eq!(
+        parse(text, Purpose::Export).unwrap().steps[1].name(),
+        "redact"
+    );
 }
 
 #[test]
@@ -177,7 +199,12 @@ fn presets_parse_for_a_case_and_are_called_as_they_are_named() {
         let again = parse(&pipeline.freeze().text, Purpose::Case).unwrap();
         assert_eq!(again.freeze(), pipeline.freeze());
         for variant in preset.variants() {
-            assert!(parse(variant, Purpose::Case).unwrap().name.starts_with("read-"));
+            assert!(
+                parse(variant, Purpose::Case)
+                    .unwrap()
+                    .name
+                    .starts_with("read-")
+            );
         }
     }
     assert!(Preset::Plate.variants().len() >= 5);
@@ -191,4 +218,77 @@ fn steps_are_basic_or_advanced() {
     assert_eq!(grade("gamma: {gamma: 2}"), "basic");
     assert_eq!(grade("denoise"), "advanced");
     assert_eq!(grade("binarize"), "advanced");
+}
+
+/// Pieces of pipelines in any order, so that chance comes far.
+fn any_text() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        proptest::sample::select(vec![
+            "name: x\n",
+            "steps:\n",
+            "steps: [",
+            "  - ",
+            "- ",
+            "gray",
+            "gray\n",
+            "crop",
+            ": ",
+            "{",
+            "}",
+            "[",
+            "]",
+            ", ",
+            "x: 1",
+            "width",
+            "&a ",
+            "*a",
+            "<<: *a",
+            "|\n",
+            "? ",
+            "!!str ",
+            "~",
+            "\n",
+            "\"",
+            "'",
+            "# ",
+            "---\n",
+            "...\n",
+            "\t",
+            "regions: {kinds: [plate]}",
+            "-1",
+            "1e999",
+            ".nan",
+        ])
+        .prop_map(str::to_owned),
+        "\\PC{0,4}",
+    ];
+    proptest::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_pipeline_or_an_error(text in any_text()) {
+        match parse(&text, Purpose::Export) {
+            Ok(pipeline) => {
+                let frozen = pipeline.freeze();
+                let again = parse(&frozen.text, Purpose::Export).unwrap();
+                prop_assert_eq!(again.freeze(), frozen);
+            }
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
+        }
+    }
+
+    #[test]
+    fn a_preset_with_harm_is_a_pipeline_or_an_error(
+        preset in proptest::sample::select(Preset::ALL.to_vec()),
+        at in any::<prop::sample::Index>(), letter in any::<char>(),
+    ) {
+        let mut text = preset.yaml().to_owned();
+        let at = at.index(text.len());
+        prop_assume!(text.is_char_boundary(at));
+        text.insert(at, letter);
+        if let Ok(pipeline) = parse(&text, Purpose::Case) {
+            prop_assert!(pipeline.steps.len() <= 9);
+        }
+    }
 }

@@ -204,8 +204,17 @@ fn a_picture_is_never_made_larger_than_the_bound() {
     let wide = wide.unwrap().unwrap();
     let refused = pipeline("resize: {factor: 4}").steps[0].apply(&wide);
     assert!(matches!(refused, Err(StepError::Size(_))), "{refused:?}");
-    let small = Image::new(20, 10, Channels::Gray, vec![0; 200]).unwrap().unwrap();
+    let small = Image::new(20, 10, Channels::Gray, vec![0; 200])
+        .unwrap()
+        .unwrap();
     let refused = pipeline("resize: {height: 41}").steps[0].apply(&small);
-    assert!(matches!(refused, Err(StepError::Factor { .. })), "{refused:?}");
-    assert!(pipeline("resize: {height: 40}").steps[0].apply(&small).is_ok());
+    assert!(
+        matches!(refused, Err(StepError::Factor { .. })),
+        "{refused:?}"
+    );
+    assert!(
+        pipeline("resize: {height: 40}").steps[0]
+            .apply(&small)
+            .is_ok()
+    );
 }

@@ -7,7 +7,12 @@ fn region(label: &str, kind: Kind, [x, y, width, height]: [u32; 4]) -> Region {
     Region {
         label: label.parse().unwrap(),
         kind,
-        area: Area { x, y, width, height },
+        area: Area {
+            x,
+            y,
+            width,
+            height,
+        },
     }
 }
 
@@ -24,7 +29,9 @@ fn regions() -> Vec<Region> {
 fn run(steps: &str, regions: &[Region], start: Start) -> Vec<Result<Output, RunError>> {
     let image = Arc::new(picture("input/gray.png"));
     let pipeline = pipeline(steps);
-    Run::new(&pipeline, image, regions, start).unwrap().collect()
+    Run::new(&pipeline, image, regions, start)
+        .unwrap()
+        .collect()
 }
 
 /// `step_idx name parent path label size`, one per output.
@@ -37,7 +44,9 @@ fn told(outputs: &[Result<Output, RunError>]) -> Vec<String> {
                 "{} {} {} {} {} {}x{}{}",
                 output.step_idx,
                 output.step.name(),
-                output.parent.map_or("root".to_owned(), |parent| parent.to_string()),
+                output
+                    .parent
+                    .map_or("root".to_owned(), |parent| parent.to_string()),
                 label(&output.branch_path),
                 label(&output.branch_label),
                 output.image.width(),
@@ -80,7 +89,10 @@ fn a_branch_point_gives_one_branch_per_region_depth_first_in_the_order_of_labels
 #[test]
 fn where_no_region_is_the_whole_picture_goes_on() {
     let outputs = run("regions | gray", &[], Start::default());
-    assert_eq!(told(&outputs), ["1 regions root - - 53x40", "2 gray 0 - - 53x40 last"]);
+    assert_eq!(
+        told(&outputs),
+        ["1 regions root - - 53x40", "2 gray 0 - - 53x40 last"]
+    );
 }
 
 #[test]
@@ -99,7 +111,9 @@ fn every_output_can_be_repeated_from_what_it_records() {
         assert_eq!(again.image.pixel_sha256(), output.image.pixel_sha256());
         assert_eq!(again.findings, output.findings);
     }
-    let Step::Regions(cut) = &outputs[1].step else { panic!("no branch point") };
+    let Step::Regions(cut) = &outputs[1].step else {
+        panic!("no branch point")
+    };
     // The margin ends at the border.
     assert_eq!(cut.cut.unwrap().to_string(), "the rectangle 0,0,25,16");
 }
@@ -116,7 +130,9 @@ fn working_on_from_a_node_gives_what_the_whole_run_gave() {
             branch_path: node.branch_path.clone(),
         };
         let again = Run::new(&pipeline, Arc::clone(&node.image), &regions(), start).unwrap();
-        let again: Vec<_> = again.map(|output| output.unwrap().image.pixel_sha256()).collect();
+        let again: Vec<_> = again
+            .map(|output| output.unwrap().image.pixel_sha256())
+            .collect();
         let below: Vec<_> = whole
             .iter()
             .filter(|output| is_below(&whole, output, node.ordinal))
@@ -136,7 +152,11 @@ fn is_below(all: &[Output], output: &Output, ordinal: usize) -> bool {
 fn a_step_that_cannot_be_applied_ends_its_branch_alone() {
     let mut regions = regions();
     regions.push(region("D", Kind::Other, [50, 30, 9, 9]));
-    let outputs = run("regions | crop: {x: 0, y: 0, width: 9, height: 9}", &regions, Start::default());
+    let outputs = run(
+        "regions | crop: {x: 0, y: 0, width: 9, height: 9}",
+        &regions,
+        Start::default(),
+    );
     assert_eq!(
         told(&outputs),
         [
@@ -164,7 +184,19 @@ fn labels_are_read_ordered_and_bounded() {
     assert_eq!(told, ["A", "A.2", "A.2.1", "A.10", "B", "Z", "AA"]);
     assert_eq!(labels[2].parent().as_ref(), Some(&labels[1]));
     assert_eq!(labels[0].parent(), None);
-    for wrong in ["", "a", "AAA", "A.", "A.0", "A.01", "A.1000", "A1", "A.1.1.1.1", ".1", "A.+1"] {
+    for wrong in [
+        "",
+        "a",
+        "AAA",
+        "A.",
+        "A.0",
+        "A.01",
+        "A.1000",
+        "A1",
+        "A.1.1.1.1",
+        ".1",
+        "A.+1",
+    ] {
         assert!(wrong.parse::<Label>().is_err(), "{wrong}");
     }
 }
@@ -181,5 +213,8 @@ fn too_many_and_twice_named_regions_are_refused() {
     assert_eq!(refused, RegionsError::TooMany(REGIONS_MAX + 1));
     let twice = [regions()[0].clone(), regions()[0].clone()];
     let refused = Run::new(&pipeline, image, &twice, start()).unwrap_err();
-    assert_eq!(refused.to_string(), "two regions are called B; labels are given once");
+    assert_eq!(
+        refused.to_string(),
+        "two regions are called B; labels are given once"
+    );
 }
