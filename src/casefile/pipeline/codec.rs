@@ -20,6 +20,9 @@ use crate::casefile::sniff::{self, Format};
 /// Longest encoded picture: a PNG of noise with [`PIXELS_MAX`] pixels is about twice as long, but
 /// comes from no camera.
 pub const ENCODED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Most scans of a JPEG: a progressive one has about ten, each costs a pass over all pixels, and a
+/// file of empty ones would never end.
+const SCANS_MAX: usize = 100;
 /// The version of the JPEG decoder, part of every frozen pipeline: its rounding is in the pixels.
 pub(super) const JPEG_DECODER: &str = "jpeg-decoder 0.3.2";
 
@@ -47,6 +50,14 @@ pub enum CodecError {
     /// The PNG is damaged.
     #[error("the PNG cannot be decoded: {0}")]
     Png(#[from] png::DecodingError),
+    /// Over [`SCANS_MAX`].
+    #[error(
+        "the JPEG has {scans} scans, more than {SCANS_MAX}: it was made to keep a decoder busy"
+    )]
+    Scans {
+        /// How many.
+        scans: usize,
+    },
     /// Header and contents disagree.
     #[error("the header of the picture states another size than its contents: it is damaged")]
     Torn,
@@ -67,6 +78,14 @@ pub fn decode(bytes: &[u8]) -> Result<Image, CodecError> {
 }
 
 fn decode_jpeg(bytes: &[u8], (width, height): (u32, u32)) -> Result<Image, CodecError> {
+    // Among entropy-coded bytes FF is always followed by 00 or a restart.
+    let scans = bytes
+        .windows(2)
+        .filter(|pair| pair == &[0xFF, 0xDA])
+        .count();
+    if scans > SCANS_MAX {
+        return Err(CodecError::Scans { scans });
+    }
     let mut decoder = jpeg_decoder::Decoder::new(bytes);
     decoder.set_max_decoding_buffer_size(PIXELS_MAX as usize * 3);
     decoder.read_info()?;

@@ -102,15 +102,16 @@ fn otsu(histogram: &[u64; 256]) -> u8 {
     best.0
 }
 
-/// Sums of the values above and left of each corner, with a first row and column of zeros.
-fn corner_sums(gray: &Image) -> Vec<u64> {
+/// Sums of the values above and left of each corner, with a first row and column of zeros. They wrap:
+/// what lies between four corners is below 2³² and comes out right.
+fn corner_sums(gray: &Image) -> Vec<u32> {
     let stride = gray.width() as usize + 1;
-    let mut sums = vec![0; stride * (gray.height() as usize + 1)];
+    let mut sums = vec![0_u32; stride * (gray.height() as usize + 1)];
     for (y, row) in gray.rows().enumerate() {
-        let mut line = 0;
+        let mut line = 0_u32;
         for (x, &value) in row.iter().enumerate() {
-            line += u64::from(value);
-            sums[(y + 1) * stride + x + 1] = sums[y * stride + x + 1] + line;
+            line = line.wrapping_add(u32::from(value));
+            sums[(y + 1) * stride + x + 1] = sums[y * stride + x + 1].wrapping_add(line);
         }
     }
     sums
@@ -125,11 +126,12 @@ fn adaptive(gray: &Image, radius: u32, offset: i32) -> Image {
         for ((x, out), &value) in (0..).zip(out).zip(gray.row(y)) {
             let (left, right) = (u32::saturating_sub(x, radius), (x + radius + 1).min(width));
             let corner = |y: u32, x: u32| sums[y as usize * stride + x as usize];
-            let inside = corner(bottom, right) + corner(top, left)
-                - corner(top, right)
-                - corner(bottom, left);
+            let inside = corner(bottom, right)
+                .wrapping_add(corner(top, left))
+                .wrapping_sub(corner(top, right))
+                .wrapping_sub(corner(bottom, left));
             let count = i64::from(bottom - top) * i64::from(right - left);
-            let limit = inside as i64 - i64::from(offset) * count;
+            let limit = i64::from(inside) - i64::from(offset) * count;
             *out = black_or_white(i64::from(value) * count > limit);
         }
     })

@@ -37,7 +37,7 @@ const FACTOR_MIN: f64 = 1.0 / 64.0;
 const FACTOR_MAX: f64 = 4.0;
 /// Weights are in 1/65536.
 const ONE: i64 = 1 << 16;
-/// Units per pixel value between the two passes.
+/// Units per pixel value between the two passes: with what bicubic weights shoot over, within 16 bits.
 const BETWEEN: i64 = 64;
 
 impl Resize {
@@ -88,6 +88,7 @@ impl Operation for Resize {
     fn apply(&self, image: &Image) -> Result<Applied, StepError> {
         let (width, height) = self.target(image)?;
         check_size(width, height)?;
+        check_size(width, image.height())?;
         if self.filter == Filter::Nearest {
             return Ok(nearest(image, width, height)?.into());
         }
@@ -95,7 +96,7 @@ impl Operation for Resize {
         let down = weights(self.filter, image.height(), height);
         let channels = image.channels().count();
         let stride = width as usize * channels;
-        let mut between = vec![0_i32; stride * image.height() as usize];
+        let mut between = vec![0_i16; stride * image.height() as usize];
         for (row, out) in image.rows().zip(between.chunks_exact_mut(stride)) {
             shrink_row(row, &across, channels, out);
         }
@@ -115,7 +116,7 @@ impl Operation for Resize {
     }
 }
 
-fn shrink_row(row: &[u8], across: &[(usize, Vec<i64>)], channels: usize, out: &mut [i32]) {
+fn shrink_row(row: &[u8], across: &[(usize, Vec<i64>)], channels: usize, out: &mut [i16]) {
     for ((first, weights), out) in across.iter().zip(out.chunks_exact_mut(channels)) {
         for (channel, out) in out.iter_mut().enumerate() {
             let values = row[first * channels + channel..].iter().step_by(channels);
@@ -124,7 +125,7 @@ fn shrink_row(row: &[u8], across: &[(usize, Vec<i64>)], channels: usize, out: &m
                 .zip(values)
                 .map(|(w, &value)| w * i64::from(value));
             let unit = ONE / BETWEEN;
-            *out = ((sum.sum::<i64>() + unit / 2).div_euclid(unit)) as i32;
+            *out = ((sum.sum::<i64>() + unit / 2).div_euclid(unit)) as i16;
         }
     }
 }

@@ -4,6 +4,8 @@
 //! that sum to one, with six bits below the pixel's unit between. Beyond the border stands the
 //! nearest pixel.
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Applied, Operation, ParameterError, StepError, within};
@@ -45,15 +47,14 @@ impl Operation for Sharpen {
     }
 
     fn apply(&self, image: &Image) -> Result<Applied, StepError> {
-        let blurred = blur(image, self.sigma);
         let amount = round(self.amount * AMOUNT as f64);
         let least = i64::from(self.threshold) * FINE;
-        let stride = image.stride();
+        let mut blur = Blur::new(image, self.sigma);
         let sharp = image.like(|y, row| {
-            let soft = &blurred[y as usize * stride..];
-            for ((out, &value), &soft) in row.iter_mut().zip(image.row(y)).zip(soft) {
+            let soft = blur.next_row();
+            for ((out, &value), soft) in row.iter_mut().zip(image.row(y)).zip(soft) {
                 let fine = i64::from(value) * FINE;
-                let off = fine - i64::from(soft);
+                let off = fine - soft;
                 *out = if off.abs() < least {
                     value
                 } else {
@@ -80,33 +81,62 @@ fn kernel(sigma: f64) -> Vec<i64> {
     half
 }
 
-/// The blurred picture in 1/64 of a value.
-fn blur(image: &Image, sigma: f64) -> Vec<i32> {
-    let kernel = kernel(sigma);
-    let channels = image.channels().count();
-    let stride = image.stride();
-    let right = i64::from(image.width()) - 1;
-    let mut across = vec![0_i32; image.pixels().len()];
-    for (row, out) in image.rows().zip(across.chunks_exact_mut(stride)) {
+/// The blurred picture, row by row, in 1/64 of a value. Only the rows that one row is made of are kept.
+struct Blur<'i> {
+    image: &'i Image,
+    kernel: Vec<i64>,
+    /// Blurred along themselves: the row itself in the middle.
+    rows: VecDeque<Vec<i16>>,
+    y: i64,
+}
+
+impl<'i> Blur<'i> {
+    fn new(image: &'i Image, sigma: f64) -> Self {
+        let mut blur = Self {
+            image,
+            kernel: kernel(sigma),
+            rows: VecDeque::new(),
+            y: 0,
+        };
+        let reach = blur.reach();
+        blur.rows = (-reach..=reach).map(|y| blur.across(y)).collect();
+        blur
+    }
+
+    const fn reach(&self) -> i64 {
+        self.kernel.len() as i64 - 1
+    }
+
+    fn across(&self, y: i64) -> Vec<i16> {
+        let row = self.image.nearest_row(y);
+        let channels = self.image.channels().count();
+        let right = i64::from(self.image.width()) - 1;
+        let mut out = Vec::with_capacity(row.len());
         for x in 0..=right {
             for channel in 0..channels {
-                let value =
-                    |x: i64| i64::from(row[x.clamp(0, right) as usize * channels + channel]);
-                let sum = folded(&kernel, x, value);
+                let at = |x: i64| x.clamp(0, right) as usize * channels + channel;
+                let sum = folded(&self.kernel, x, |x| i64::from(row[at(x)]));
                 let unit = ONE / FINE;
-                out[x as usize * channels + channel] = ((sum + unit / 2) / unit) as i32;
+                out.push(((sum + unit / 2) / unit) as i16);
             }
         }
+        out
     }
-    let bottom = i64::from(image.height()) - 1;
-    let mut down = vec![0_i32; across.len()];
-    for (y, out) in (0..).zip(down.chunks_exact_mut(stride)) {
-        for (at, out) in out.iter_mut().enumerate() {
-            let value = |y: i64| i64::from(across[y.clamp(0, bottom) as usize * stride + at]);
-            *out = ((folded(&kernel, y, value) + ONE / 2) / ONE) as i32;
-        }
+
+    fn next_row(&mut self) -> Vec<i64> {
+        let reach = self.reach();
+        let blurred = (0..self.image.stride()).map(|at| {
+            let sum = folded(&self.kernel, reach, |y| {
+                i64::from(self.rows[y as usize][at])
+            });
+            (sum + ONE / 2) / ONE
+        });
+        let blurred = blurred.collect();
+        self.y += 1;
+        self.rows.pop_front();
+        self.rows.push_back(self.across(self.y + reach));
+        blurred
     }
-    down
 }
 
 /// The symmetric kernel over the values around `at`.

@@ -29,7 +29,7 @@ fn bombs_are_refused_by_their_headers() {
     let refused = decode(&bomb(100_000, 100_000)).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "a picture of 100000 × 100000 pixels is too large: at most 40000000 pixels and 16384 on a \
+        "a picture of 100000 × 100000 pixels is too large: at most 25000000 pixels and 16384 on a \
          side; crop it first, or choose a smaller size"
     );
     assert!(matches!(
@@ -40,6 +40,21 @@ fn bombs_are_refused_by_their_headers() {
     assert!(matches!(decode(b"GIF89a"), Err(CodecError::Unknown)));
     let long = vec![0; ENCODED_BYTES_MAX + 1];
     assert!(matches!(decode(&long), Err(CodecError::TooLong { .. })));
+}
+
+#[test]
+fn a_jpeg_of_endless_scans_is_refused() {
+    let mut bytes = std::fs::read(fixture("jpeg/progressive.jpg")).unwrap();
+    let scan = bytes
+        .windows(2)
+        .rposition(|pair| pair == [0xFF, 0xDA])
+        .unwrap();
+    let end = bytes.len() - 2;
+    let last = bytes[scan..end].to_vec();
+    bytes.truncate(end);
+    (0..100).for_each(|_| bytes.extend(&last));
+    bytes.extend([0xFF, 0xD9]);
+    assert!(matches!(decode(&bytes), Err(CodecError::Scans { scans }) if scans > 100));
 }
 
 /// The decoder by another hand differs by rounding, no more.

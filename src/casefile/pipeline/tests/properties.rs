@@ -200,7 +200,7 @@ proptest! {
 
 #[test]
 fn a_picture_is_never_made_larger_than_the_bound() {
-    let wide = Image::new(8_000, 1_500, Channels::Gray, vec![0; 12_000_000]);
+    let wide = Image::new(4_000, 1_000, Channels::Gray, vec![0; 4_000_000]);
     let wide = wide.unwrap().unwrap();
     let refused = pipeline("resize: {factor: 4}").steps[0].apply(&wide);
     assert!(matches!(refused, Err(StepError::Size(_))), "{refused:?}");
