@@ -12,6 +12,7 @@ pub mod learn;
 pub mod storage;
 pub mod vault;
 
+pub mod casefile;
 pub mod decode;
 pub mod event_log;
 pub mod read_model;

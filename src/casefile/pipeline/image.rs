@@ -8,9 +8,8 @@ use thiserror::Error;
 
 /// Longest side, in and out: no camera of a house makes more, and 16 bits of JPEG allow four times it.
 pub const SIDE_MAX: u32 = 16_384;
-/// Most pixels, in and out: three 4K frames. 75 MB as RGB, and no step needs more than three times as
-/// much beside it.
-pub const PIXELS_MAX: u64 = 25_000_000;
+/// Most pixels, in and out: 120 MB as RGB, and no step needs more than three times as much beside it.
+pub const PIXELS_MAX: u64 = 40_000_000;
 
 /// What a pixel is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,10 +243,10 @@ mod tests {
             Err(SizeError::TooLarge { .. })
         ));
         assert!(matches!(
-            check_size(5_000, 5_001),
+            check_size(10_000, 4_001),
             Err(SizeError::TooLarge { .. })
         ));
-        assert_eq!(check_size(5_000, 5_000), Ok(()));
+        assert_eq!(check_size(10_000, 4_000), Ok(()));
         assert_eq!(Image::new(2, 2, Channels::Gray, vec![0; 3]), Ok(None));
     }
 

@@ -56,20 +56,19 @@ impl Filter {
             out.copy_from_slice(&row[column(x.floor() as i64)..][..channels]);
             return;
         }
+        // Only the middle two of four taps have weight here.
+        let used = if self == Self::Bilinear { 1..3 } else { 0..4 };
         let (left, across) = self.taps(x);
         let (top, down) = self.taps(y);
         for (channel, out) in out.iter_mut().enumerate() {
             let mut sum = 0;
-            for (dy, &weight_y) in (0..).zip(&down) {
-                if weight_y == 0 {
-                    continue;
-                }
-                let row = image.nearest_row(top + dy);
-                let line: i64 = (0..)
-                    .zip(&across)
-                    .map(|(dx, weight)| weight * i64::from(row[column(left + dx) + channel]))
+            for tap_y in used.clone() {
+                let row = image.nearest_row(top + tap_y as i64);
+                let line: i64 = used
+                    .clone()
+                    .map(|tap| across[tap] * i64::from(row[column(left + tap as i64) + channel]))
                     .sum();
-                sum += weight_y * line;
+                sum += down[tap_y] * line;
             }
             *out = whole(sum, ONE * ONE);
         }

@@ -33,9 +33,15 @@ impl Operation for Rotate {
 
     fn apply(&self, image: &Image) -> Result<Applied, StepError> {
         let turn = Turn::new(self.degrees);
+        // By quarters each centre falls on a centre, where all filters give the pixel itself.
+        let filter = if self.degrees % 90.0 == 0.0 {
+            Filter::Nearest
+        } else {
+            self.filter
+        };
         let (width, height) = turn.canvas(image);
         Ok(turn
-            .apply(image, (width, height), self.filter, Some(self.fill))?
+            .apply(image, (width, height), filter, Some(self.fill))?
             .into())
     }
 }

@@ -29,7 +29,7 @@ fn bombs_are_refused_by_their_headers() {
     let refused = decode(&bomb(100_000, 100_000)).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "a picture of 100000 × 100000 pixels is too large: at most 25000000 pixels and 16384 on a \
+        "a picture of 100000 × 100000 pixels is too large: at most 40000000 pixels and 16384 on a \
          side; crop it first, or choose a smaller size"
     );
     assert!(matches!(
