@@ -1,7 +1,6 @@
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::fmt::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Instant;
 
@@ -19,8 +18,14 @@ fn with_script(script: &str) -> (tempfile::TempDir, Option<OsString>) {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join(PROGRAM);
     let version = "[ \"$1\" = --version ] && { echo 'tesseract 9.9'; exit 0; }";
-    std::fs::write(&program, format!("#!/bin/sh\n{version}\n{script}\n")).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // Written by another process: one of ours that is being forked meanwhile would hold the file open
+    // for writing, and it could not be run ("text file busy").
+    let status = Command::new("sh")
+        .args(["-c", "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\""])
+        .arg(&program)
+        .arg(format!("#!/bin/sh\n{version}\n{script}\n"))
+        .status();
+    assert!(status.unwrap().success());
     let path = folder.path().as_os_str().to_owned();
     (folder, Some(path))
 }

@@ -211,13 +211,41 @@ fn presets_parse_for_a_case_and_are_called_as_they_are_named() {
     assert_eq!(Preset::named("plates"), None);
 }
 
+/// Every step with what it needs to be read.
+const LEAST: [&str; 15] = [
+    "crop: {x: 0, y: 0, width: 1, height: 1}",
+    "rotate: {degrees: 1}",
+    "deskew",
+    "perspective: {points: [[0, 0], [9, 0], [9, 9], [0, 9]]}",
+    "resize: {factor: 2}",
+    "gray",
+    "levels",
+    "gamma: {gamma: 2}",
+    "stretch",
+    "equalize",
+    "denoise: {method: bilateral}",
+    "sharpen",
+    "binarize: {method: adaptive}",
+    "redact: {areas: [{x: 0, y: 0, width: 1, height: 1}]}",
+    "regions",
+];
+
 #[test]
-fn steps_are_basic_or_advanced() {
-    let grade = |steps: &str| pipeline(steps).steps[0].grade().name();
-    assert_eq!(grade("crop: {x: 0, y: 0, width: 1, height: 1}"), "basic");
-    assert_eq!(grade("gamma: {gamma: 2}"), "basic");
-    assert_eq!(grade("denoise"), "advanced");
-    assert_eq!(grade("binarize"), "advanced");
+fn the_page_on_pictures_lists_every_step_with_its_grade_and_parameters() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/pictures.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let steps = pipeline(&LEAST.join(" | ")).steps;
+    let names: Vec<_> = steps.iter().map(Step::name).collect();
+    assert_eq!(names, Step::NAMES);
+    for step in steps {
+        let head = format!("| `{}` | {} |", step.name(), step.grade().name());
+        let row = page.lines().find(|line| line.starts_with(&head));
+        let row = row.unwrap_or_else(|| panic!("no row {head}"));
+        let parameters: serde_json::Value = serde_json::from_str(&step.params_json()).unwrap();
+        for name in parameters.as_object().unwrap().keys() {
+            assert!(row.contains(&format!("`{name}`")), "{head}: {name}");
+        }
+    }
 }
 
 /// Pieces of pipelines in any order, so that chance comes far.
