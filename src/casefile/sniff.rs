@@ -114,6 +114,8 @@ pub(super) fn sof_size(body: &[u8]) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
+    use proptest::prelude::*;
+
     use super::*;
 
     /// SOI, a comment with something like a frame header in it, SOF0 of 640 × 480.
@@ -167,5 +169,22 @@ mod tests {
             header(&[0xFF, 0xD8, 0xFF, 0xE0, 0, 0, 0xFF, 0xE0, 0, 0]),
             None
         );
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_follows_a_signature_gives_a_size_or_nothing(
+            is_png in any::<bool>(),
+            rest in proptest::collection::vec(
+                prop_oneof![Just(0xFF_u8), 0xC0_u8..0xDF, Just(0), any::<u8>()], 0..80
+            ),
+        ) {
+            let signature = if is_png { PNG_SIGNATURE } else { JPEG_START };
+            let bytes = [signature, &rest].concat();
+            if let Some(read) = header(&bytes) {
+                prop_assert!(read.width > 0 && read.height > 0);
+                prop_assert_eq!(Some(read.format), format(&bytes));
+            }
+        }
     }
 }

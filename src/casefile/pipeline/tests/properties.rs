@@ -89,6 +89,16 @@ proptest! {
     }
 
     #[test]
+    fn the_full_range_is_not_stretched(mut pixels in proptest::collection::vec(any::<u8>(), 2..60)) {
+        pixels[0] = 0;
+        pixels[1] = 255;
+        let image = Image::new(pixels.len() as u32, 1, Channels::Gray, pixels);
+        let image = image.unwrap().unwrap();
+        let stretched = applied("stretch: {low_percent: 0, high_percent: 0}", &image);
+        prop_assert_eq!(stretched, image);
+    }
+
+    #[test]
     fn four_quarters_are_a_whole_turn(image in any_image(), clockwise in any::<bool>()) {
         let quarter = if clockwise { "rotate: {degrees: 90}" } else { "rotate: {degrees: -90}" };
         let once = applied(quarter, &image);
