@@ -11,6 +11,8 @@
 //! | [`project`], [`pipelines`], [`calibrations`] | what the case is about, what was frozen |
 //! | [`encode`], [`images`], [`thumbs`] | pictures, once per content |
 //! | [`scans`], [`nodes`], [`branches`], [`debug`] | originals, the tree, what was chosen |
+//! | [`sniff`], [`frames`], [`pipeline`] | what a picture is, frames out of a stream, the steps (pure) |
+//! | [`ocr`], [`consensus`] | text read by tesseract, what readings agree on (pure) |
 //! | [`ocr_runs`], [`readings`] | what was read, what readings agree on, who confirmed it |
 //! | [`persister`] | the connection of one worker, opened at its first message |
 //! | [`rerun`], [`slim`] | a subtree made anew, a file made small |
@@ -24,15 +26,19 @@
 
 pub mod branches;
 pub mod calibrations;
+pub mod consensus;
 pub mod custody;
 pub mod debug;
 pub mod encode;
 pub mod exports;
+pub mod frames;
 pub mod images;
 pub mod nodes;
+pub mod ocr;
 pub mod ocr_runs;
 pub mod path;
 pub mod persister;
+pub mod pipeline;
 pub mod pipelines;
 pub mod project;
 pub mod readings;
@@ -42,6 +48,7 @@ pub mod scans;
 pub mod schema;
 pub mod seal;
 pub mod slim;
+pub mod sniff;
 pub mod sources;
 pub mod thumbs;
 pub mod timeline;

@@ -56,12 +56,13 @@ const HOMES: &[(&str, &[&str], &str)] = &[
     (
         "spawn",
         // The broker's connections live and end inside its own `serve`, which the app spawns.
-        // The journal's child lives and ends inside its own `run`.
+        // The journal's child lives and ends inside its own `run`, and so does the one that reads text.
         &[
             "src/app.rs",
             "src/app/",
             "src/broker/mod.rs",
             "src/ingest/journald.rs",
+            "src/casefile/ocr/child.rs",
         ],
         "what runs is started and stopped in one place",
     ),
@@ -77,6 +78,10 @@ const HOMES: &[(&str, &[&str], &str)] = &[
 const PURE: &[&str] = &[
     "src/event/",
     "src/learn/",
+    "src/casefile/pipeline/",
+    "src/casefile/consensus",
+    "src/casefile/frames",
+    "src/casefile/sniff",
     "src/decode/",
     "src/read_model/",
     "src/health/",
