@@ -1,0 +1,478 @@
+//! The dialect: a statement of this program, made into one for PostgreSQL.
+//!
+//! All SQL is written once, as SQLite reads it. What only has another name in PostgreSQL is a
+//! function of the schema (`migrations/postgres/0000_dialect.sql`); what is written in another way is
+//! translated here, token by token, never inside of literals, names in quotes and comments:
+//!
+//! | SQLite | PostgreSQL |
+//! |---|---|
+//! | `?1` | `$1` |
+//! | `t INDEXED BY i`, `t NOT INDEXED` | `t` |
+//! | `a CROSS JOIN b ON …` (an order of reading) | `a JOIN b ON …` |
+//! | `+column` (keeps an index away) | `column` |
+//! | `a IS b`, `a IS NOT b` | `a IS [NOT] DISTINCT FROM b` |
+//! | `INSERT OR IGNORE …` | `INSERT … ON CONFLICT DO NOTHING` |
+//! | `a LIKE b` (letters of ASCII in any case) | `a ILIKE b` |
+//! | `CAST (a AS INTEGER)`, `… AS REAL`, `… AS BLOB` | `to_integer (a)`, `… AS DOUBLE PRECISION`, `… AS BYTEA` |
+//! | `1.5`, `x'00ff'` | `1.5::float8`, `'\x00ff'::bytea` |
+//! | `user` | `"user"` (else the name of who is connected) |
+//! | `words MATCH ?1` | `words @@ phrase($1)` |
+//!
+//! What neither way covers is written so that both engines read it; `tests/it` prepares every
+//! statement of the program on PostgreSQL.
+
+/// A piece of SQL text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Token<'a> {
+    /// Blanks and comments.
+    Blank(&'a str),
+    /// A keyword or a name.
+    Word(&'a str),
+    /// A literal or a name in quotes, as it stands.
+    Quoted(&'a str),
+    /// A literal of bytes: its hexadecimal digits.
+    Bytes(&'a str),
+    /// A number.
+    Number(&'a str),
+    /// `?N`: its digits.
+    Place(&'a str),
+    /// Everything else, one character.
+    Sign(char),
+}
+
+/// The statement for PostgreSQL.
+pub(super) fn translate(sql: &str) -> String {
+    let mut tokens = tokens(sql);
+    drop_index_hints(&mut tokens);
+    let mut out = String::with_capacity(sql.len() + 32);
+    let mut casts = Vec::new();
+    let mut depth = 0_usize;
+    let ignores = ignored_conflicts(&tokens);
+    for at in 0..tokens.len() {
+        match tokens[at] {
+            Token::Blank(text) | Token::Quoted(text) => out.push_str(text),
+            Token::Bytes(digits) => out.push_str(&format!("'\\x{digits}'::bytea")),
+            Token::Place(digits) if is_searched_for(&tokens, at) => {
+                out.push_str(&format!("phrase(${digits})"));
+            }
+            Token::Place(digits) => out.push_str(&format!("${digits}")),
+            Token::Number(digits) => {
+                out.push_str(digits);
+                if digits.contains(['.', 'e', 'E']) {
+                    out.push_str("::float8");
+                }
+            }
+            Token::Sign('+') if is_unary(&tokens, at) => {}
+            Token::Sign(sign) => {
+                match sign {
+                    '(' => depth += 1,
+                    ')' => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+                out.push(sign);
+                casts.retain(|opened| *opened <= depth);
+            }
+            Token::Word(word) => translate_word(&tokens, at, word, depth, &mut casts, &mut out),
+        }
+    }
+    if ignores {
+        on_conflict_do_nothing(&mut out);
+    }
+    out
+}
+
+/// `casts` holds the depths of the parentheses of those casts to INTEGER that are still open.
+fn translate_word(
+    tokens: &[Token<'_>],
+    at: usize,
+    word: &str,
+    depth: usize,
+    casts: &mut Vec<usize>,
+    out: &mut String,
+) {
+    let upper = word.to_ascii_uppercase();
+    match upper.as_str() {
+        "CAST" if casts_to_integer(tokens, at) => {
+            casts.push(depth + 1);
+            out.push_str("to_integer");
+        }
+        "AS" if casts.contains(&depth) && next_word(tokens, at) == Some("INTEGER") => {
+            // The blank before it stays, what follows is skipped below.
+        }
+        "INTEGER" if casts.contains(&depth) && previous_word(tokens, at) == Some("AS") => {}
+        "REAL" if previous_word(tokens, at) == Some("AS") => out.push_str("DOUBLE PRECISION"),
+        "BLOB" if previous_word(tokens, at) == Some("AS") => out.push_str("BYTEA"),
+        "LIKE" => out.push_str("ILIKE"),
+        "MATCH" => out.push_str("@@"),
+        "USER" => out.push_str("\"user\""),
+        "CROSS" if joins_on(tokens, at) => {}
+        "IS" => out.push_str(distinct(tokens, at)),
+        "NOT" if previous_word(tokens, at) == Some("IS") && is_comparison(tokens, at) => {}
+        "OR" if previous_word(tokens, at) == Some("INSERT") => {}
+        "IGNORE" if previous_word(tokens, at) == Some("OR") => {}
+        _ => out.push_str(word),
+    }
+}
+
+/// `INDEXED BY name` and `NOT INDEXED` become blanks.
+fn drop_index_hints(tokens: &mut [Token<'_>]) {
+    for at in 0..tokens.len() {
+        if word_at(tokens, at) != Some("INDEXED") {
+            continue;
+        }
+        let by = step(tokens, at, 1);
+        let other_end = match by.map(|by| word_at(tokens, by)) {
+            Some(Some("BY")) => by.and_then(|by| step(tokens, by, 1)),
+            _ => step(tokens, at, -1),
+        };
+        if let Some(other_end) = other_end {
+            tokens[at.min(other_end)..=at.max(other_end)].fill(Token::Blank(""));
+        }
+    }
+}
+
+/// What stands for `IS`: itself before NULL, TRUE, FALSE and DISTINCT, else a comparison.
+fn distinct(tokens: &[Token<'_>], at: usize) -> &'static str {
+    let negated = next_word(tokens, at) == Some("NOT");
+    let operand = if negated {
+        step(tokens, at, 1).unwrap_or(at)
+    } else {
+        at
+    };
+    match (is_comparison(tokens, operand), negated) {
+        (true, true) => "IS DISTINCT FROM",
+        (true, false) => "IS NOT DISTINCT FROM",
+        (false, _) => "IS",
+    }
+}
+
+/// Whether what follows is a value to compare with.
+fn is_comparison(tokens: &[Token<'_>], at: usize) -> bool {
+    let followed_by_not = next_word(tokens, at) == Some("NOT");
+    !followed_by_not
+        && !matches!(
+            next_word(tokens, at),
+            Some("NULL" | "TRUE" | "FALSE" | "DISTINCT" | "UNKNOWN")
+        )
+}
+
+/// Whether the CROSS JOIN that begins here has a condition, which PostgreSQL's has not.
+fn joins_on(tokens: &[Token<'_>], at: usize) -> bool {
+    let mut depth = 0_i32;
+    for (offset, token) in tokens[at + 1..].iter().enumerate() {
+        match token {
+            Token::Sign('(') => depth += 1,
+            Token::Sign(')') if depth == 0 => return false,
+            Token::Sign(')') => depth -= 1,
+            Token::Sign(',' | ';') if depth == 0 => return false,
+            Token::Word(word) if depth == 0 => match word.to_ascii_uppercase().as_str() {
+                "ON" => return true,
+                // The JOIN of this CROSS itself is the first word behind it.
+                "JOIN" if previous_word(tokens, at + 1 + offset) == Some("CROSS") => {
+                    if previous(tokens, at + 1 + offset) != Some(at) {
+                        return false;
+                    }
+                }
+                "JOIN" | "LEFT" | "INNER" | "WHERE" | "GROUP" | "ORDER" | "LIMIT" | "UNION" => {
+                    return false;
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Whether a sign stands before a value rather than between two.
+fn is_unary(tokens: &[Token<'_>], at: usize) -> bool {
+    const BEFORE_A_VALUE: &[&str] = &[
+        "AND",
+        "OR",
+        "NOT",
+        "BY",
+        "SELECT",
+        "DISTINCT",
+        "WHERE",
+        "ON",
+        "CASE",
+        "WHEN",
+        "THEN",
+        "ELSE",
+        "BETWEEN",
+        "IN",
+        "LIMIT",
+        "OFFSET",
+        "SET",
+        "HAVING",
+        "VALUES",
+        "RETURNING",
+        "IS",
+    ];
+    match previous(tokens, at).map(|before| tokens[before]) {
+        Some(Token::Sign(sign)) => sign != ')',
+        Some(Token::Word(word)) => BEFORE_A_VALUE.contains(&word.to_ascii_uppercase().as_str()),
+        _ => false,
+    }
+}
+
+/// Whether `CAST (… AS INTEGER)` begins here.
+fn casts_to_integer(tokens: &[Token<'_>], at: usize) -> bool {
+    let mut depth = 0_i32;
+    for (offset, token) in tokens[at + 1..].iter().enumerate() {
+        match token {
+            Token::Sign('(') => depth += 1,
+            Token::Sign(')') => {
+                depth -= 1;
+                if depth == 0 {
+                    let end = at + 1 + offset;
+                    return previous_word(tokens, end) == Some("INTEGER");
+                }
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Whether this is the phrase of a MATCH.
+fn is_searched_for(tokens: &[Token<'_>], at: usize) -> bool {
+    previous_word(tokens, at) == Some("MATCH")
+}
+
+fn ignored_conflicts(tokens: &[Token<'_>]) -> bool {
+    (0..tokens.len())
+        .any(|at| word_at(tokens, at) == Some("IGNORE") && previous_word(tokens, at) == Some("OR"))
+}
+
+fn on_conflict_do_nothing(out: &mut String) {
+    const CLAUSE: &str = " ON CONFLICT DO NOTHING";
+    match out.find(" RETURNING ") {
+        Some(at) => out.insert_str(at, CLAUSE),
+        None => out.push_str(CLAUSE),
+    }
+}
+
+/// The neighbour that is no blank, `direction` 1 or -1.
+fn step(tokens: &[Token<'_>], at: usize, direction: isize) -> Option<usize> {
+    let mut at = at;
+    loop {
+        at = at.checked_add_signed(direction)?;
+        match tokens.get(at)? {
+            Token::Blank(_) => {}
+            _ => return Some(at),
+        }
+    }
+}
+
+fn previous(tokens: &[Token<'_>], at: usize) -> Option<usize> {
+    step(tokens, at, -1)
+}
+
+/// The keyword at a place. Only those that this module asks for are told.
+fn word_at(tokens: &[Token<'_>], at: usize) -> Option<&'static str> {
+    const ASKED: &[&str] = &[
+        "AS", "BY", "CROSS", "DISTINCT", "FALSE", "IGNORE", "INDEXED", "INSERT", "INTEGER", "IS",
+        "MATCH", "NOT", "NULL", "OR", "TRUE", "UNKNOWN",
+    ];
+    match tokens.get(at)? {
+        Token::Word(word) => ASKED
+            .iter()
+            .copied()
+            .find(|asked| asked.eq_ignore_ascii_case(word)),
+        _ => None,
+    }
+}
+
+fn next_word(tokens: &[Token<'_>], at: usize) -> Option<&'static str> {
+    word_at(tokens, step(tokens, at, 1)?)
+}
+
+fn previous_word(tokens: &[Token<'_>], at: usize) -> Option<&'static str> {
+    word_at(tokens, previous(tokens, at)?)
+}
+
+fn tokens(sql: &str) -> Vec<Token<'_>> {
+    let mut found = Vec::new();
+    let mut rest = sql;
+    while let Some(first) = rest.chars().next() {
+        let (token, length) = token(rest, first);
+        found.push(token);
+        rest = &rest[length..];
+    }
+    found
+}
+
+/// The token at the beginning, and its length in bytes.
+fn token(rest: &str, first: char) -> (Token<'_>, usize) {
+    let run = |from: usize, is_part: fn(char) -> bool| {
+        rest[from..]
+            .find(|letter| !is_part(letter))
+            .map_or(rest.len(), |length| from + length)
+    };
+    let is_name = |letter: char| letter.is_alphanumeric() || letter == '_';
+    match first {
+        ' ' | '\n' | '\t' | '\r' => {
+            let end = run(0, char::is_whitespace);
+            (Token::Blank(&rest[..end]), end)
+        }
+        '-' if rest.starts_with("--") => {
+            let end = rest.find('\n').unwrap_or(rest.len());
+            (Token::Blank(&rest[..end]), end)
+        }
+        '\'' | '"' => {
+            let end = quoted_end(rest, 0, first);
+            (Token::Quoted(&rest[..end]), end)
+        }
+        'x' | 'X' if rest[1..].starts_with('\'') => {
+            let end = quoted_end(rest, 1, '\'');
+            (Token::Bytes(&rest[2..end - 1]), end)
+        }
+        '?' => {
+            let end = run(1, |letter| letter.is_ascii_digit());
+            (Token::Place(&rest[1..end]), end)
+        }
+        '0'..='9' => {
+            let mut end = run(0, |letter| letter.is_ascii_digit() || letter == '.');
+            let exponent = rest[end..].strip_prefix(['e', 'E']);
+            if exponent
+                .is_some_and(|power| power.starts_with(|c: char| c.is_ascii_digit() || c == '-'))
+            {
+                end = run(end + 2, |letter| letter.is_ascii_digit());
+            }
+            (Token::Number(&rest[..end]), end)
+        }
+        letter if is_name(letter) => {
+            let end = run(0, is_name);
+            (Token::Word(&rest[..end]), end)
+        }
+        sign => (Token::Sign(sign), sign.len_utf8()),
+    }
+}
+
+/// Behind the quote that closes the one at `from`; one that is doubled does not.
+fn quoted_end(text: &str, from: usize, quote: char) -> usize {
+    let mut at = from + 1;
+    while let Some(length) = text[at..].find(quote) {
+        at += length + 1;
+        if !text[at..].starts_with(quote) {
+            return at;
+        }
+        at += 1;
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::translate;
+
+    fn same_words(sql: &str) -> String {
+        let words: Vec<_> = sql.split_whitespace().collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn what_is_written_in_another_way_is_translated() {
+        for (sqlite, postgres) in [
+            (
+                "SELECT a FROM t WHERE b = ?1 AND c = ?12",
+                "SELECT a FROM t WHERE b = $1 AND c = $12",
+            ),
+            (
+                "SELECT a FROM t INDEXED BY t_by_b WHERE b = 1",
+                "SELECT a FROM t WHERE b = 1",
+            ),
+            (
+                "SELECT a FROM t x NOT INDEXED WHERE b = 1",
+                "SELECT a FROM t x WHERE b = 1",
+            ),
+            (
+                "SELECT 1 FROM a CROSS JOIN b ON b.x = a.x WHERE a.y",
+                "SELECT 1 FROM a JOIN b ON b.x = a.x WHERE a.y",
+            ),
+            (
+                "SELECT 1 FROM a CROSS JOIN b CROSS JOIN c ON c.x = b.x",
+                "SELECT 1 FROM a CROSS JOIN b JOIN c ON c.x = b.x",
+            ),
+            (
+                "SELECT 1 FROM a CROSS JOIN (SELECT 1 FROM q JOIN w ON 1 = 1) b WHERE 1 = 1",
+                "SELECT 1 FROM a CROSS JOIN (SELECT 1 FROM q JOIN w ON 1 = 1) b WHERE 1 = 1",
+            ),
+            (
+                "SELECT a FROM t GROUP BY +l.a ORDER BY +a, +b",
+                "SELECT a FROM t GROUP BY l.a ORDER BY a, b",
+            ),
+            (
+                "SELECT a + b, (a) + 1, ?1 + 2, +a",
+                "SELECT a + b, (a) + 1, $1 + 2, a",
+            ),
+            (
+                "SELECT a IS ?1, a IS NOT ?1",
+                "SELECT a IS NOT DISTINCT FROM $1, a IS DISTINCT FROM $1",
+            ),
+            (
+                "SELECT a IS NULL, a IS NOT NULL, a IS TRUE",
+                "SELECT a IS NULL, a IS NOT NULL, a IS TRUE",
+            ),
+            (
+                "SELECT a IS NOT DISTINCT FROM b, a IS DISTINCT FROM b",
+                "SELECT a IS NOT DISTINCT FROM b, a IS DISTINCT FROM b",
+            ),
+            (
+                "INSERT OR IGNORE INTO t (a) VALUES (?1)",
+                "INSERT INTO t (a) VALUES ($1) ON CONFLICT DO NOTHING",
+            ),
+            (
+                "INSERT OR IGNORE INTO t (a) VALUES (?1) RETURNING a",
+                "INSERT INTO t (a) VALUES ($1) ON CONFLICT DO NOTHING RETURNING a",
+            ),
+            (
+                "SELECT a LIKE ?1 ESCAPE '\\'",
+                "SELECT a ILIKE $1 ESCAPE '\\'",
+            ),
+            (
+                "SELECT CAST((l.at - ?1) / ?6 AS INTEGER), CAST(a AS TEXT)",
+                "SELECT to_integer((l.at - $1) / $6 ), CAST(a AS TEXT)",
+            ),
+            (
+                "SELECT CAST(CAST(a AS INTEGER) AS REAL)",
+                "SELECT CAST(to_integer(a ) AS DOUBLE PRECISION)",
+            ),
+            (
+                "SELECT a / 1e9, b * 0.5, c + 7",
+                "SELECT a / 1e9::float8, b * 0.5::float8, c + 7",
+            ),
+            (
+                "SELECT x'00ff', x FROM t",
+                "SELECT '\\x00ff'::bytea, x FROM t",
+            ),
+            (
+                "INSERT INTO t (user, at) VALUES (?1, ?2)",
+                "INSERT INTO t (\"user\", at) VALUES ($1, $2)",
+            ),
+            (
+                "SELECT l.user, failed_user FROM l",
+                "SELECT l.\"user\", failed_user FROM l",
+            ),
+            (
+                "SELECT 1 FROM w WHERE w.words MATCH ?1",
+                "SELECT 1 FROM w WHERE w.words @@ phrase($1)",
+            ),
+        ] {
+            assert_eq!(same_words(&translate(sqlite)), postgres, "{sqlite}");
+        }
+    }
+
+    #[test]
+    fn literals_names_in_quotes_and_comments_stay_as_they_are() {
+        for sql in [
+            "SELECT 'what? ?1 user IS ?2 LIKE +a 1.5'",
+            "SELECT 'it''s ?1', \"user?1\" FROM t",
+            "SELECT 1 -- IS ?1 LIKE 1.5\n FROM t",
+            "SELECT 'no end",
+        ] {
+            assert_eq!(translate(sql), sql);
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! A transaction: writes are queued and sent together, reads come behind them.
+//!
+//! A write is encoded and handed to the connection at once, and its answer is awaited later: a batch
+//! costs as many round trips as it has reads, and one for its commit. As the server runs what it gets
+//! in order, an answer to a read says that all writes before it went well; when one did not, all that
+//! follow fail, and the first error is the one that is told.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use futures_util::StreamExt as _;
+use tokio_postgres::{Error, RowStream, Statement};
+
+use super::connection::Connection;
+use super::error::{follows_another, map};
+use super::value::{Parameter, PostgresRow};
+use crate::storage::{EachRow, Session, StorageError, Value};
+
+/// Writes whose answers are awaited at most: bounds what they hold in memory.
+const PENDING_WRITES: usize = 4_096;
+/// After so many writes the server gets what is queued, so that it works while the next are made.
+const WRITES_PER_PUSH: usize = 64;
+/// Rows that are taken over at a time.
+const ROWS_AT_A_TIME: usize = 256;
+
+/// The answer to a write that was sent.
+type Pending = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+
+/// A transaction; dropped without commit it leaves no trace.
+pub struct PostgresSession<'a> {
+    connection: &'a mut Connection,
+    /// In the order in which they were sent.
+    pending: Vec<Pending>,
+    open: bool,
+}
+
+impl<'a> PostgresSession<'a> {
+    pub(super) fn begin(connection: &'a mut Connection, begin: &'static str) -> Self {
+        let mut session = Self {
+            connection,
+            pending: Vec::new(),
+            open: true,
+        };
+        session.send_text(begin);
+        session
+    }
+
+    /// Makes everything written durable.
+    ///
+    /// When the connection is lost while it waits ([`StorageError::Unreachable`]), the transaction may
+    /// have been committed all the same: whoever goes on looks first.
+    pub fn commit(mut self) -> Result<(), StorageError> {
+        self.open = false;
+        self.send_text("COMMIT");
+        self.settle()
+    }
+
+    /// Sends a write; it was handed to the connection when this returns.
+    fn send(&mut self, answer: impl Future<Output = Result<(), Error>> + Send + 'static) {
+        let mut answer: Pending = Box::pin(answer);
+        // What the first poll does is to encode and hand over; nobody needs to be woken yet.
+        match answer
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
+            Poll::Pending => self.pending.push(answer),
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => self.pending.push(Box::pin(std::future::ready(Err(error)))),
+        }
+    }
+
+    /// Sends one of this module's own statements without values.
+    fn send_text(&mut self, text: &'static str) {
+        let client = self.connection.client().clone();
+        self.send(async move { client.batch_execute(text).await });
+    }
+
+    /// Waits until everything sent was answered; the first error, if there is one.
+    fn settle(&mut self) -> Result<(), StorageError> {
+        let pending = std::mem::take(&mut self.pending);
+        let outcome = self.connection.wait(async {
+            let mut first = Ok(());
+            for answer in pending {
+                let answered = answer.await;
+                if first.is_ok() {
+                    first = answered;
+                }
+            }
+            first
+        });
+        outcome.map_err(|error| map(&error))
+    }
+
+    /// The error to tell: what an earlier write met, if this one only follows from it.
+    fn told(&mut self, error: &Error) -> StorageError {
+        if follows_another(error)
+            && let Err(first) = self.settle()
+        {
+            return first;
+        }
+        map(error)
+    }
+
+    /// Runs a query that a person wrote; the transaction must be one that can only read. Prepared
+    /// alone, so that a second statement behind a semicolon is refused.
+    pub(super) fn query_text(
+        &mut self,
+        sql: &str,
+        columns: &mut dyn FnMut(&[String]) -> Result<(), StorageError>,
+        each: EachRow<'_>,
+    ) -> Result<(), StorageError> {
+        let client = self.connection.client().clone();
+        let prepared = self.connection.wait(client.prepare(sql));
+        let statement = prepared.map_err(|error| map(&error))?;
+        let names: Vec<String> = statement
+            .columns()
+            .iter()
+            .map(|column| column.name().to_owned())
+            .collect();
+        columns(&names)?;
+        self.stream(&statement, Vec::new(), each)
+    }
+
+    /// Asks, and calls `each` for every row.
+    fn stream(
+        &mut self,
+        statement: &Statement,
+        parameters: Vec<Parameter>,
+        each: EachRow<'_>,
+    ) -> Result<(), StorageError> {
+        let client = self.connection.client().clone();
+        let asked = self
+            .connection
+            .wait(client.query_raw(statement, parameters));
+        let mut rows: Pin<Box<RowStream>> = match asked {
+            Ok(rows) => Box::pin(rows),
+            Err(error) => return Err(self.told(&error)),
+        };
+        let mut page = Vec::new();
+        loop {
+            let more = self.connection.wait(take_page(&mut rows, &mut page));
+            for row in page.drain(..) {
+                each(&PostgresRow::new(row)?)?;
+            }
+            match more {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => return Err(self.told(&error)),
+            }
+        }
+        // Everything before it went well, or it would have failed.
+        self.pending.clear();
+        Ok(())
+    }
+
+    fn prepared(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<(Statement, Vec<Parameter>), StorageError> {
+        let parameters = values
+            .iter()
+            .map(Parameter::new)
+            .collect::<Result<Vec<_>, _>>()?;
+        let statement = match self.connection.prepare(sql, values) {
+            Ok(statement) => statement,
+            Err(error) => return Err(self.told(&error)),
+        };
+        let places = statement.params().len();
+        if places != values.len() {
+            let values = values.len();
+            return Err(StorageError::Sql(format!(
+                "{values} values for {places} placeholders"
+            )));
+        }
+        Ok((statement, parameters))
+    }
+}
+
+impl std::fmt::Debug for PostgresSession<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresSession")
+            .field("open", &self.open)
+            .field("pending", &self.pending.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for PostgresSession<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            self.send_text("ROLLBACK");
+            // What was wrong is undone with the rest; a lost connection is opened anew.
+            drop(self.settle());
+        }
+    }
+}
+
+impl Session for PostgresSession<'_> {
+    fn write(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<(), StorageError> {
+        let (statement, parameters) = self.prepared(sql, values)?;
+        let client = self.connection.client().clone();
+        self.send(async move { client.execute_raw(&statement, parameters).await.map(drop) });
+        if self.pending.len() >= PENDING_WRITES {
+            return self.settle();
+        }
+        if self.pending.len().is_multiple_of(WRITES_PER_PUSH) {
+            self.connection.move_bytes();
+        }
+        Ok(())
+    }
+
+    fn read(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        each: EachRow<'_>,
+    ) -> Result<(), StorageError> {
+        let (statement, parameters) = self.prepared(sql, values)?;
+        self.stream(&statement, parameters, each)
+    }
+
+    fn savepoint(&mut self) -> Result<(), StorageError> {
+        self.send_text("SAVEPOINT nightjar_event");
+        Ok(())
+    }
+
+    /// Waits for all answers: what was refused since the savepoint is told here at the latest, and can
+    /// be rolled back still.
+    fn release(&mut self) -> Result<(), StorageError> {
+        self.send_text("RELEASE SAVEPOINT nightjar_event");
+        self.settle()
+    }
+
+    fn roll_back(&mut self) -> Result<(), StorageError> {
+        // Why it is rolled back is known.
+        drop(self.settle());
+        self.send_text("ROLLBACK TO SAVEPOINT nightjar_event");
+        self.send_text("RELEASE SAVEPOINT nightjar_event");
+        self.settle()
+    }
+}
+
+/// Takes over rows until there are enough or none are left; whether there are more.
+async fn take_page(
+    rows: &mut Pin<Box<RowStream>>,
+    page: &mut Vec<tokio_postgres::Row>,
+) -> Result<bool, Error> {
+    while page.len() < ROWS_AT_A_TIME {
+        match rows.next().await {
+            Some(row) => page.push(row?),
+            None => return Ok(false),
+        }
+    }
+    Ok(true)
+}
