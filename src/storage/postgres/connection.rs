@@ -5,7 +5,6 @@
 //! which would have to wait on itself; storage is only used from threads.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, NoTls, Statement};
 
-use super::dialect::translate;
+use super::dialect::{Translation, translate};
 use super::error::map;
 use super::value::{Parameter, fits, own_type};
 use crate::storage::{StorageError, Value};
@@ -22,19 +21,12 @@ use crate::storage::{StorageError, Value};
 /// How long to wait for a server of the URL.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A statement on this connection.
-struct Prepared {
-    statement: Statement,
-    /// The types that we asked for; elsewhere the server chose.
-    asked: Vec<Option<Type>>,
-}
-
 /// One connection to one server.
 pub(super) struct Connection {
     runtime: Runtime,
     client: Arc<Client>,
     /// By the address of the text, which is `&'static`: there are as many as the program has.
-    statements: HashMap<(usize, usize), Prepared>,
+    statements: HashMap<(usize, usize), Statement>,
 }
 
 impl Connection {
@@ -114,49 +106,57 @@ impl Connection {
         values: &[Value<'_>],
     ) -> Result<Statement, tokio_postgres::Error> {
         let key = (sql.as_ptr().addr(), sql.len());
-        let known = match self.statements.entry(key) {
-            Entry::Occupied(entry) => {
-                let known = entry.into_mut();
-                let expected = known.statement.params().iter();
-                if expected
+        let mut types: Vec<Option<Type>> = values.iter().map(own_type).collect();
+        if let Some(known) = self.statements.get(&key) {
+            let expected = known.params();
+            if expected.len() == values.len()
+                && expected
+                    .iter()
                     .zip(values)
                     .all(|(expected, value)| fits(value, expected))
-                {
-                    return Ok(known.statement.clone());
+            {
+                return Ok(known.clone());
+            }
+            for (of, expected) in types.iter_mut().zip(expected) {
+                match of {
+                    // An integer also fits where a double was sent before.
+                    Some(Type::INT8) if *expected == Type::FLOAT8 => *of = Some(Type::FLOAT8),
+                    Some(_) => {}
+                    None => *of = Some(expected.clone()),
                 }
-                known
-            }
-            Entry::Vacant(entry) => {
-                let asked: Vec<_> = values.iter().map(own_type).collect();
-                let statement = prepare(&self.runtime, &self.client, sql, &asked)?;
-                return Ok(entry
-                    .insert(Prepared { statement, asked })
-                    .statement
-                    .clone());
-            }
-        };
-        for (asked, value) in known.asked.iter_mut().zip(values) {
-            // An integer also fits where a double was asked for before.
-            match own_type(value) {
-                Some(Type::INT8) if *asked == Some(Type::FLOAT8) => {}
-                Some(own) => *asked = Some(own),
-                None => {}
             }
         }
-        known.statement = prepare(&self.runtime, &self.client, sql, &known.asked)?;
-        Ok(known.statement.clone())
+        let statement = self.prepare_anew(&translate(sql), &types)?;
+        self.statements.insert(key, statement.clone());
+        Ok(statement)
     }
-}
 
-fn prepare(
-    runtime: &Runtime,
-    client: &Client,
-    sql: &str,
-    asked: &[Option<Type>],
-) -> Result<Statement, tokio_postgres::Error> {
-    let types: Vec<Type> = asked
-        .iter()
-        .map(|asked| asked.clone().unwrap_or(Type::UNKNOWN))
-        .collect();
-    runtime.block_on(client.prepare_typed(&translate(sql), &types))
+    /// Has a statement prepared; where no type is given, the server is asked first.
+    pub(super) fn prepare_anew(
+        &self,
+        translation: &Translation,
+        types: &[Option<Type>],
+    ) -> Result<Statement, tokio_postgres::Error> {
+        let Translation {
+            text,
+            probe,
+            probed,
+        } = translation;
+        // A placeholder of which nothing tells the type is only ever asked whether it is NULL.
+        let or = |of: &Option<Type>, at: usize| match of {
+            Some(of) => of.clone(),
+            None if probed.get(at) == Some(&true) => Type::UNKNOWN,
+            None => Type::TEXT,
+        };
+        let mut asked: Vec<Type> = types
+            .iter()
+            .enumerate()
+            .map(|(at, of)| or(of, at))
+            .collect();
+        if probe != text && asked.contains(&Type::UNKNOWN) {
+            let told = self.wait(self.client.prepare_typed(probe, &asked))?;
+            asked = told.params().to_vec();
+        }
+        self.wait(self.client.prepare_typed(text, &asked))
+    }
 }

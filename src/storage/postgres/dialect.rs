@@ -16,6 +16,7 @@
 //! | `CAST (a AS INTEGER)`, `… AS REAL`, `… AS BLOB` | `to_integer (a)`, `… AS DOUBLE PRECISION`, `… AS BYTEA` |
 //! | `1.5`, `x'00ff'` | `1.5::float8`, `'\x00ff'::bytea` |
 //! | `user` | `"user"` (else the name of who is connected) |
+//! | `FROM (SELECT …)` without a name | with one |
 //! | `words MATCH ?1` | `words @@ phrase($1)` |
 //!
 //! What neither way covers is written so that both engines read it; `tests/it` prepares every
@@ -40,76 +41,184 @@ enum Token<'a> {
     Sign(char),
 }
 
+/// A statement of this program in the words of PostgreSQL.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Translation {
+    /// The statement.
+    pub(super) text: String,
+    /// The same without its questions whether a placeholder is NULL, of whose type they say nothing:
+    /// the server is asked with this one of which types the placeholders are.
+    pub(super) probe: String,
+    /// For each placeholder, whether the probe has it.
+    pub(super) probed: Vec<bool>,
+}
+
 /// The statement for PostgreSQL.
-pub(super) fn translate(sql: &str) -> String {
+pub(super) fn translate(sql: &str) -> Translation {
     let mut tokens = tokens(sql);
     drop_index_hints(&mut tokens);
-    let mut out = String::with_capacity(sql.len() + 32);
-    let mut casts = Vec::new();
-    let mut depth = 0_usize;
-    let ignores = ignored_conflicts(&tokens);
-    for at in 0..tokens.len() {
-        match tokens[at] {
+    let text = write(&tokens);
+    let places = numbers(&tokens).max().unwrap_or(0);
+    drop_null_questions(&mut tokens);
+    let mut probed = vec![false; places];
+    for number in numbers(&tokens) {
+        probed[number - 1] = true;
+    }
+    Translation {
+        text,
+        probe: write(&tokens),
+        probed,
+    }
+}
+
+/// The numbers of the placeholders, from 1.
+fn numbers<'t>(tokens: &'t [Token<'_>]) -> impl Iterator<Item = usize> + 't {
+    let number = |token: &Token<'_>| match token {
+        Token::Place(digits) => digits.parse().ok().filter(|number| *number > 0),
+        _ => None,
+    };
+    tokens.iter().filter_map(number)
+}
+
+fn write(tokens: &[Token<'_>]) -> String {
+    let mut out = String::with_capacity(256);
+    let mut open = Parentheses::default();
+    for (at, token) in tokens.iter().enumerate() {
+        match *token {
             Token::Blank(text) | Token::Quoted(text) => out.push_str(text),
-            Token::Bytes(digits) => out.push_str(&format!("'\\x{digits}'::bytea")),
-            Token::Place(digits) if is_searched_for(&tokens, at) => {
-                out.push_str(&format!("phrase(${digits})"));
+            Token::Bytes(digits) => out.extend(["'\\x", digits, "'::bytea"]),
+            Token::Place(digits) if previous_word(tokens, at) == Some("MATCH") => {
+                out.extend(["phrase($", digits, ")"]);
             }
-            Token::Place(digits) => out.push_str(&format!("${digits}")),
+            Token::Place(digits) => out.extend(["$", digits]),
             Token::Number(digits) => {
                 out.push_str(digits);
                 if digits.contains(['.', 'e', 'E']) {
                     out.push_str("::float8");
                 }
             }
-            Token::Sign('+') if is_unary(&tokens, at) => {}
-            Token::Sign(sign) => {
-                match sign {
-                    '(' => depth += 1,
-                    ')' => depth = depth.saturating_sub(1),
-                    _ => {}
-                }
-                out.push(sign);
-                casts.retain(|opened| *opened <= depth);
+            Token::Sign('+') if is_unary(tokens, at) => {}
+            Token::Sign('(') => {
+                open.open(tokens, at);
+                out.push('(');
             }
-            Token::Word(word) => translate_word(&tokens, at, word, depth, &mut casts, &mut out),
+            Token::Sign(')') => {
+                out.push(')');
+                if open.close() == Some(Opened::Table) && !has_alias(tokens, at) {
+                    out.push_str(&format!(" unnamed_{at}"));
+                }
+            }
+            Token::Sign(sign) => out.push(sign),
+            Token::Word(word) => write_word(tokens, at, word, &open, &mut out),
         }
     }
-    if ignores {
+    if ignores_conflicts(tokens) {
         on_conflict_do_nothing(&mut out);
     }
     out
 }
 
-/// `casts` holds the depths of the parentheses of those casts to INTEGER that are still open.
-fn translate_word(
-    tokens: &[Token<'_>],
-    at: usize,
-    word: &str,
-    depth: usize,
-    casts: &mut Vec<usize>,
-    out: &mut String,
-) {
-    let upper = word.to_ascii_uppercase();
-    match upper.as_str() {
-        "CAST" if casts_to_integer(tokens, at) => {
-            casts.push(depth + 1);
+/// What a parenthesis was opened for, as far as it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opened {
+    /// A cast to INTEGER.
+    Cast,
+    /// A query in place of a table.
+    Table,
+    Other,
+}
+
+/// The parentheses that are open, the outermost first.
+#[derive(Debug, Default)]
+struct Parentheses(Vec<Opened>);
+
+impl Parentheses {
+    fn open(&mut self, tokens: &[Token<'_>], at: usize) {
+        let is_query = matches!(next_word(tokens, at), Some("SELECT" | "WITH" | "VALUES"));
+        let opened = match previous_word(tokens, at) {
+            Some("CAST") if ends_with_integer(tokens, at) => Opened::Cast,
+            Some("FROM" | "JOIN") if is_query => Opened::Table,
+            _ => Opened::Other,
+        };
+        self.0.push(opened);
+    }
+
+    fn close(&mut self) -> Option<Opened> {
+        self.0.pop()
+    }
+
+    fn inner(&self) -> Option<Opened> {
+        self.0.last().copied()
+    }
+}
+
+/// Whether a name follows the query that closes here.
+fn has_alias(tokens: &[Token<'_>], at: usize) -> bool {
+    const NO_NAMES: &[&str] = &[
+        "WHERE",
+        "GROUP",
+        "ORDER",
+        "LIMIT",
+        "OFFSET",
+        "HAVING",
+        "UNION",
+        "EXCEPT",
+        "INTERSECT",
+        "JOIN",
+        "CROSS",
+        "LEFT",
+        "INNER",
+        "ON",
+        "RETURNING",
+        "WINDOW",
+    ];
+    match step(tokens, at, 1).map(|next| tokens[next]) {
+        Some(Token::Word(word)) => !NO_NAMES
+            .iter()
+            .any(|no_name| no_name.eq_ignore_ascii_case(word)),
+        Some(Token::Quoted(_)) => true,
+        _ => false,
+    }
+}
+
+/// `?1 IS NULL` and `?1 IS NOT NULL` become TRUE.
+fn drop_null_questions(tokens: &mut [Token<'_>]) {
+    for at in 0..tokens.len() {
+        if !matches!(tokens[at], Token::Place(_)) || next_word(tokens, at) != Some("IS") {
+            continue;
+        }
+        let is = step(tokens, at, 1).unwrap_or(at);
+        let mut end = step(tokens, is, 1).unwrap_or(is);
+        if word_at(tokens, end) == Some("NOT") {
+            end = step(tokens, end, 1).unwrap_or(end);
+        }
+        if word_at(tokens, end) == Some("NULL") {
+            tokens[at] = Token::Word("TRUE");
+            tokens[at + 1..=end].fill(Token::Blank(""));
+        }
+    }
+}
+
+fn write_word(tokens: &[Token<'_>], at: usize, word: &str, open: &Parentheses, out: &mut String) {
+    let before = previous_word(tokens, at);
+    let in_cast = open.inner() == Some(Opened::Cast);
+    match word.to_ascii_uppercase().as_str() {
+        "CAST" if step(tokens, at, 1).is_some_and(|opening| ends_with_integer(tokens, opening)) => {
             out.push_str("to_integer");
         }
-        "AS" if casts.contains(&depth) && next_word(tokens, at) == Some("INTEGER") => {
-            // The blank before it stays, what follows is skipped below.
-        }
-        "INTEGER" if casts.contains(&depth) && previous_word(tokens, at) == Some("AS") => {}
-        "REAL" if previous_word(tokens, at) == Some("AS") => out.push_str("DOUBLE PRECISION"),
-        "BLOB" if previous_word(tokens, at) == Some("AS") => out.push_str("BYTEA"),
+        // The name of the function says it.
+        "AS" if in_cast && next_word(tokens, at) == Some("INTEGER") => {}
+        "INTEGER" if in_cast && before == Some("AS") => {}
+        "REAL" if before == Some("AS") => out.push_str("DOUBLE PRECISION"),
+        "BLOB" if before == Some("AS") => out.push_str("BYTEA"),
         "LIKE" => out.push_str("ILIKE"),
         "MATCH" => out.push_str("@@"),
         "USER" => out.push_str("\"user\""),
         "CROSS" if joins_on(tokens, at) => {}
         "IS" => out.push_str(distinct(tokens, at)),
-        "NOT" if previous_word(tokens, at) == Some("IS") && is_comparison(tokens, at) => {}
-        "OR" if previous_word(tokens, at) == Some("INSERT") => {}
-        "IGNORE" if previous_word(tokens, at) == Some("OR") => {}
+        "NOT" if before == Some("IS") && is_comparison(tokens, at) => {}
+        "OR" if before == Some("INSERT") => {}
+        "IGNORE" if before == Some("OR") => {}
         _ => out.push_str(word),
     }
 }
@@ -216,31 +325,23 @@ fn is_unary(tokens: &[Token<'_>], at: usize) -> bool {
     }
 }
 
-/// Whether `CAST (… AS INTEGER)` begins here.
-fn casts_to_integer(tokens: &[Token<'_>], at: usize) -> bool {
+/// Whether the last word in the parentheses that open here is INTEGER.
+fn ends_with_integer(tokens: &[Token<'_>], at: usize) -> bool {
     let mut depth = 0_i32;
-    for (offset, token) in tokens[at + 1..].iter().enumerate() {
+    for (offset, token) in tokens[at..].iter().enumerate() {
         match token {
             Token::Sign('(') => depth += 1,
-            Token::Sign(')') => {
-                depth -= 1;
-                if depth == 0 {
-                    let end = at + 1 + offset;
-                    return previous_word(tokens, end) == Some("INTEGER");
-                }
-            }
+            Token::Sign(')') => depth -= 1,
             _ => {}
+        }
+        if depth == 0 {
+            return previous_word(tokens, at + offset) == Some("INTEGER");
         }
     }
     false
 }
 
-/// Whether this is the phrase of a MATCH.
-fn is_searched_for(tokens: &[Token<'_>], at: usize) -> bool {
-    previous_word(tokens, at) == Some("MATCH")
-}
-
-fn ignored_conflicts(tokens: &[Token<'_>]) -> bool {
+fn ignores_conflicts(tokens: &[Token<'_>]) -> bool {
     (0..tokens.len())
         .any(|at| word_at(tokens, at) == Some("IGNORE") && previous_word(tokens, at) == Some("OR"))
 }
@@ -272,8 +373,9 @@ fn previous(tokens: &[Token<'_>], at: usize) -> Option<usize> {
 /// The keyword at a place. Only those that this module asks for are told.
 fn word_at(tokens: &[Token<'_>], at: usize) -> Option<&'static str> {
     const ASKED: &[&str] = &[
-        "AS", "BY", "CROSS", "DISTINCT", "FALSE", "IGNORE", "INDEXED", "INSERT", "INTEGER", "IS",
-        "MATCH", "NOT", "NULL", "OR", "TRUE", "UNKNOWN",
+        "AS", "BY", "CAST", "CROSS", "DISTINCT", "FALSE", "FROM", "IGNORE", "INDEXED", "INSERT",
+        "INTEGER", "IS", "JOIN", "MATCH", "NOT", "NULL", "OR", "SELECT", "TRUE", "UNKNOWN",
+        "VALUES", "WITH",
     ];
     match tokens.get(at)? {
         Token::Word(word) => ASKED
@@ -460,8 +562,21 @@ mod tests {
                 "SELECT 1 FROM w WHERE w.words @@ phrase($1)",
             ),
         ] {
-            assert_eq!(same_words(&translate(sqlite)), postgres, "{sqlite}");
+            assert_eq!(same_words(&translate(sqlite).text), postgres, "{sqlite}");
         }
+    }
+
+    #[test]
+    fn the_probe_asks_nothing_of_which_the_server_cannot_tell_the_type() {
+        let translation =
+            translate("SELECT 1 FROM t WHERE (?3 IS NULL OR a = ?3) AND ?1 IS NOT NULL");
+        assert_eq!(
+            same_words(&translation.probe),
+            "SELECT 1 FROM t WHERE (TRUE OR a = $3) AND TRUE"
+        );
+        assert_eq!(translation.probed, [false, false, true]);
+        let plain = translate("SELECT a IS NULL FROM t WHERE b = ?1");
+        assert_eq!(plain.probe, plain.text);
     }
 
     #[test]
@@ -472,7 +587,7 @@ mod tests {
             "SELECT 1 -- IS ?1 LIKE 1.5\n FROM t",
             "SELECT 'no end",
         ] {
-            assert_eq!(translate(sql), sql);
+            assert_eq!(translate(sql).text, sql);
         }
     }
 }

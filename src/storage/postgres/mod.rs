@@ -157,11 +157,10 @@ impl Database {
     /// Whether a statement of this program is one to the server: it is translated and prepared, and not
     /// run. For tests that look through the sources.
     pub fn check(&mut self, sql: &str) -> Result<(), StorageError> {
-        let prepared = self.connection.client().prepare(&dialect::translate(sql));
-        self.connection
-            .wait(prepared)
-            .map(drop)
-            .map_err(|error| error::map(&error))
+        let translation = dialect::translate(sql);
+        let types = vec![None; translation.probed.len()];
+        let prepared = self.connection.prepare_anew(&translation, &types);
+        prepared.map(drop).map_err(|error| error::map(&error))
     }
 
     /// Asks the server to write all tables anew, without what was left over in them. Nobody can use
