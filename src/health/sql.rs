@@ -25,7 +25,7 @@ macro_rules! lines {
 macro_rules! times {
     () => {
         "CASE json_type(l.metadata, '$.count') WHEN 'integer' \
-         THEN min(max(json_extract(l.metadata, '$.count'), 1), 1000) ELSE 1 END"
+         THEN min(max(CAST(json_extract(l.metadata, '$.count') AS INTEGER), 1), 1000) ELSE 1 END"
     };
 }
 
@@ -131,7 +131,7 @@ statements! {
         "ORDER BY l.at DESC LIMIT ?5"
     );
     /// Whether any line was written at all.
-    ANY_LINE = lines!("1", "1", "LIMIT 1");
+    ANY_LINE = lines!("1", "TRUE", "LIMIT 1");
     /// Bad lines of level `?5` at least, the newest first; `?6` at most.
     BAD_LINES = lines!(
         "l.at, coalesce(l.service, substr(n.name, 5 + instr(substr(n.name, 5), '/'))), \
@@ -150,7 +150,7 @@ statements! {
         "substr(n.name, 5, instr(substr(n.name, 5), '/') - 1), \
          substr(n.name, 5 + instr(substr(n.name, 5), '/')), count(*), sum(l.level >= 3), max(l.at)",
         "l.level >= 2 AND l.level >= ?5",
-        "GROUP BY +l.source ORDER BY count(*) DESC, n.name LIMIT ?6"
+        "GROUP BY +l.source, n.name ORDER BY count(*) DESC, n.name LIMIT ?6"
     );
     /// Bad lines by level.
     LEVELS = lines!("l.level, count(*)", "l.level >= 2", "GROUP BY l.level");

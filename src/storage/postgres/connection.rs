@@ -1,17 +1,19 @@
-//! One connection: the client, the task that moves its bytes, and the statements prepared on it.
+//! One connection: the client, what moves its bytes, and the statements prepared on it.
 //!
-//! The task runs on a runtime of the connection's own, on the caller's thread, while the caller waits
-//! for an answer: no other thread has to be woken for a round trip. Not to be used from async code,
-//! which would have to wait on itself; storage is only used from threads.
+//! The bytes are moved on the caller's thread while the caller waits for an answer: there is no task
+//! of its own, and no other thread has to be woken for a round trip. Not to be used from async code,
+//! whose thread must not wait; storage is only used from threads.
 
 use std::collections::HashMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Config, NoTls, Statement};
+use tokio_postgres::{Client, Config, Error, NoTls, Statement};
 
 use super::dialect::{Translation, translate};
 use super::error::map;
@@ -21,10 +23,15 @@ use crate::storage::{StorageError, Value};
 /// How long to wait for a server of the URL.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Moves bytes between the client and the server; ends with the connection.
+type Mover = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+
 /// One connection to one server.
 pub(super) struct Connection {
     runtime: Runtime,
     client: Arc<Client>,
+    /// None when the connection has ended.
+    mover: Option<Mover>,
     /// By the address of the text, which is `&'static`: there are as many as the program has.
     statements: HashMap<(usize, usize), Statement>,
 }
@@ -41,42 +48,61 @@ impl Connection {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
-        let client = runtime.block_on(async {
-            let (client, connection) = config.connect(NoTls).await?;
-            // Errors of the connection reach whoever waits for an answer.
-            tokio::spawn(async move { drop(connection.await) });
-            Ok::<_, tokio_postgres::Error>(client)
-        });
+        let (client, connection) = runtime
+            .block_on(config.connect(NoTls))
+            .map_err(|error| map(&error))?;
         Ok(Self {
             runtime,
-            client: Arc::new(client.map_err(|error| map(&error))?),
+            client: Arc::new(client),
+            mover: Some(Box::pin(connection)),
             statements: HashMap::new(),
         })
     }
 
     /// Whether the server hung up, as far as is known here.
-    pub(super) fn is_closed(&self) -> bool {
+    pub(super) fn is_closed(&mut self) -> bool {
         self.move_bytes();
-        self.client.is_closed()
+        self.mover.is_none()
     }
 
     /// Sends what is queued and takes what has come, without waiting.
-    pub(super) fn move_bytes(&self) {
-        self.runtime.block_on(tokio::task::yield_now());
+    pub(super) fn move_bytes(&mut self) {
+        // The first look may only tell that there was something; the second takes it.
+        for _ in 0..2 {
+            let mover = &mut self.mover;
+            self.runtime.block_on(async {
+                poll_fn(|context| {
+                    step(mover, context);
+                    Poll::Ready(())
+                })
+                .await;
+                tokio::task::yield_now().await;
+            });
+        }
     }
 
     /// Waits for an answer.
-    pub(super) fn wait<F: Future>(&self, answer: F) -> F::Output {
-        self.runtime.block_on(answer)
+    pub(super) fn wait<F: Future>(&mut self, answer: F) -> F::Output {
+        let mut answer = pin!(answer);
+        let mover = &mut self.mover;
+        self.runtime.block_on(poll_fn(|context| {
+            // What it asks goes out before the bytes are moved, and what came in is its answer.
+            if let Poll::Ready(output) = answer.as_mut().poll(context) {
+                return Poll::Ready(output);
+            }
+            step(mover, context);
+            answer.as_mut().poll(context)
+        }))
     }
 
-    pub(super) const fn client(&self) -> &Arc<Client> {
-        &self.client
+    pub(super) fn client(&self) -> Arc<Client> {
+        Arc::clone(&self.client)
     }
 
     /// Runs statements that this module wrote, outside of any session.
-    pub(super) fn run(&self, script: &str) -> Result<(), StorageError> {
-        self.wait(self.client.batch_execute(script))
+    pub(super) fn run(&mut self, script: &str) -> Result<(), StorageError> {
+        let client = self.client();
+        self.wait(client.batch_execute(script))
             .map_err(|error| map(&error))
     }
 
@@ -91,7 +117,8 @@ impl Connection {
             .map(Parameter::new)
             .collect::<Result<Vec<_>, _>>()?;
         let statement = self.prepare(sql, values).map_err(|error| map(&error))?;
-        self.wait(self.client.execute_raw(&statement, parameters))
+        let client = self.client();
+        self.wait(client.execute_raw(&statement, parameters))
             .map(drop)
             .map_err(|error| map(&error))
     }
@@ -104,7 +131,7 @@ impl Connection {
         &mut self,
         sql: &'static str,
         values: &[Value<'_>],
-    ) -> Result<Statement, tokio_postgres::Error> {
+    ) -> Result<Statement, Error> {
         let key = (sql.as_ptr().addr(), sql.len());
         let mut types: Vec<Option<Type>> = values.iter().map(own_type).collect();
         if let Some(known) = self.statements.get(&key) {
@@ -133,15 +160,16 @@ impl Connection {
 
     /// Has a statement prepared; where no type is given, the server is asked first.
     pub(super) fn prepare_anew(
-        &self,
+        &mut self,
         translation: &Translation,
         types: &[Option<Type>],
-    ) -> Result<Statement, tokio_postgres::Error> {
+    ) -> Result<Statement, Error> {
         let Translation {
             text,
             probe,
             probed,
         } = translation;
+        let client = self.client();
         // A placeholder of which nothing tells the type is only ever asked whether it is NULL.
         let or = |of: &Option<Type>, at: usize| match of {
             Some(of) => of.clone(),
@@ -154,9 +182,19 @@ impl Connection {
             .map(|(at, of)| or(of, at))
             .collect();
         if probe != text && asked.contains(&Type::UNKNOWN) {
-            let told = self.wait(self.client.prepare_typed(probe, &asked))?;
+            let told = self.wait(client.prepare_typed(probe, &asked))?;
             asked = told.params().to_vec();
         }
-        self.wait(self.client.prepare_typed(text, &asked))
+        self.wait(client.prepare_typed(text, &asked))
+    }
+}
+
+/// Moves what can be moved now. Errors of the connection reach whoever waits for an answer.
+fn step(mover: &mut Option<Mover>, context: &mut Context<'_>) {
+    if mover
+        .as_mut()
+        .is_some_and(|moving| moving.as_mut().poll(context).is_ready())
+    {
+        *mover = None;
     }
 }

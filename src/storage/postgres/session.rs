@@ -72,7 +72,7 @@ impl<'a> PostgresSession<'a> {
 
     /// Sends one of this module's own statements without values.
     fn send_text(&mut self, text: &'static str) {
-        let client = self.connection.client().clone();
+        let client = self.connection.client();
         self.send(async move { client.batch_execute(text).await });
     }
 
@@ -110,7 +110,7 @@ impl<'a> PostgresSession<'a> {
         columns: &mut dyn FnMut(&[String]) -> Result<(), StorageError>,
         each: EachRow<'_>,
     ) -> Result<(), StorageError> {
-        let client = self.connection.client().clone();
+        let client = self.connection.client();
         let prepared = self.connection.wait(client.prepare(sql));
         let statement = prepared.map_err(|error| map(&error))?;
         let names: Vec<String> = statement
@@ -129,7 +129,7 @@ impl<'a> PostgresSession<'a> {
         parameters: Vec<Parameter>,
         each: EachRow<'_>,
     ) -> Result<(), StorageError> {
-        let client = self.connection.client().clone();
+        let client = self.connection.client();
         let asked = self
             .connection
             .wait(client.query_raw(statement, parameters));
@@ -200,7 +200,7 @@ impl Drop for PostgresSession<'_> {
 impl Session for PostgresSession<'_> {
     fn write(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<(), StorageError> {
         let (statement, parameters) = self.prepared(sql, values)?;
-        let client = self.connection.client().clone();
+        let client = self.connection.client();
         self.send(async move { client.execute_raw(&statement, parameters).await.map(drop) });
         if self.pending.len() >= PENDING_WRITES {
             return self.settle();
