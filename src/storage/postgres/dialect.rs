@@ -105,7 +105,7 @@ fn write(tokens: &[Token<'_>]) -> String {
             Token::Sign(')') => {
                 out.push(')');
                 if open.close() == Some(Opened::Table) && !has_alias(tokens, at) {
-                    out.push_str(&format!(" unnamed_{at}"));
+                    out.extend([" unnamed_", at.to_string().as_str()]);
                 }
             }
             Token::Sign(sign) => out.push(sign),
@@ -267,27 +267,31 @@ fn is_comparison(tokens: &[Token<'_>], at: usize) -> bool {
 
 /// Whether the CROSS JOIN that begins here has a condition, which PostgreSQL's has not.
 fn joins_on(tokens: &[Token<'_>], at: usize) -> bool {
+    const ENDS: &[&str] = &[
+        "CROSS", "JOIN", "LEFT", "INNER", "WHERE", "GROUP", "ORDER", "LIMIT", "UNION",
+    ];
+    // Behind the JOIN that belongs to it.
+    let Some(join) = step(tokens, at, 1) else {
+        return false;
+    };
     let mut depth = 0_i32;
-    for (offset, token) in tokens[at + 1..].iter().enumerate() {
+    for token in &tokens[join + 1..] {
         match token {
             Token::Sign('(') => depth += 1,
-            Token::Sign(')') if depth == 0 => return false,
             Token::Sign(')') => depth -= 1,
             Token::Sign(',' | ';') if depth == 0 => return false,
-            Token::Word(word) if depth == 0 => match word.to_ascii_uppercase().as_str() {
-                "ON" => return true,
-                // The JOIN of this CROSS itself is the first word behind it.
-                "JOIN" if previous_word(tokens, at + 1 + offset) == Some("CROSS") => {
-                    if previous(tokens, at + 1 + offset) != Some(at) {
-                        return false;
-                    }
+            Token::Word(word) if depth == 0 => {
+                if word.eq_ignore_ascii_case("ON") {
+                    return true;
                 }
-                "JOIN" | "LEFT" | "INNER" | "WHERE" | "GROUP" | "ORDER" | "LIMIT" | "UNION" => {
+                if ENDS.iter().any(|end| end.eq_ignore_ascii_case(word)) {
                     return false;
                 }
-                _ => {}
-            },
+            }
             _ => {}
+        }
+        if depth < 0 {
+            return false;
         }
     }
     false

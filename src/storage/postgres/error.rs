@@ -61,7 +61,7 @@ fn without_the_server(error: &Error) -> StorageError {
     let lost = error.is_closed()
         || error
             .source()
-            .is_some_and(|source| source.is::<std::io::Error>());
+            .is_some_and(<dyn std::error::Error>::is::<std::io::Error>);
     if lost {
         StorageError::Unreachable(text)
     } else {

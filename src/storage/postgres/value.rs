@@ -8,6 +8,8 @@
 //! and `0`, and U+0010 itself as U+0010 and `1`: no two texts become one, and a text without either is
 //! stored as it is.
 
+use std::fmt::Write as _;
+
 use bytes::{BufMut, BytesMut};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
@@ -222,7 +224,7 @@ fn unreadable(column: usize, what: &str) -> StorageError {
     StorageError::Unreadable(format!("column {column} {what}"))
 }
 
-/// NUMERIC (§ "numeric_send" of the server's sources): number of groups, weight of the first, sign
+/// NUMERIC (`numeric_send` in the server's sources): number of groups, weight of the first, sign
 /// and digits behind the point as 16-bit numbers, then groups of four decimal digits. Without a
 /// point it is an integer, else the double next to it.
 fn numeric(bytes: &[u8]) -> Option<Found<'static>> {
@@ -233,29 +235,29 @@ fn numeric(bytes: &[u8]) -> Option<Found<'static>> {
     if sign != POSITIVE && sign != NEGATIVE {
         return None;
     }
-    let mut text = String::from(if sign == NEGATIVE { "-" } else { "" });
+    let group = |at: i16| match u16::try_from(at) {
+        Ok(at) if at < groups => short(4 + usize::from(at)),
+        _ => Some(0),
+    };
+    let mut digits = String::new();
     for at in 0..=weight.max(0) {
-        let group = if weight >= 0 && (at as u16) < groups {
-            short(4 + at as usize)?
-        } else {
-            0
-        };
-        text.push_str(&format!("{group:04}"));
+        let whole = if weight < 0 { 0 } else { group(at)? };
+        write!(digits, "{whole:04}").ok()?;
+    }
+    if scale > 0 {
+        digits.push('.');
+        for place in 1..=scale.div_ceil(4) as i16 {
+            write!(digits, "{:04}", group(weight + place)?).ok()?;
+        }
+    }
+    if sign == NEGATIVE {
+        digits.insert(0, '-');
     }
     if scale == 0 {
-        return text.parse().ok().map(Found::Integer);
+        digits.parse().ok().map(Found::Integer)
+    } else {
+        digits.parse().ok().map(Found::Real)
     }
-    text.push('.');
-    for place in 0..scale.div_ceil(4) as i16 {
-        let at = weight + 1 + place;
-        let group = if at >= 0 && (at as u16) < groups {
-            short(4 + at as usize)?
-        } else {
-            0
-        };
-        text.push_str(&format!("{group:04}"));
-    }
-    text.parse().ok().map(Found::Real)
 }
 
 fn wrong_type(column: usize, found: &Found<'_>) -> StorageError {
