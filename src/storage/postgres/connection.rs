@@ -17,6 +17,7 @@ use tokio_postgres::{Client, Config, Error, NoTls, Statement};
 
 use super::dialect::{Translation, translate};
 use super::error::map;
+use super::grouping::Insert;
 use super::value::{Parameter, fits, own_type};
 use crate::storage::{StorageError, Value};
 
@@ -34,6 +35,9 @@ pub(super) struct Connection {
     mover: Option<Mover>,
     /// By the address of the text, which is `&'static`: there are as many as the program has.
     statements: HashMap<(usize, usize), Statement>,
+    /// Those whose rows can be sent together, and the statements for that.
+    inserts: HashMap<(usize, usize), Option<Arc<Insert>>>,
+    groups: HashMap<(usize, usize), Statement>,
 }
 
 impl Connection {
@@ -56,6 +60,8 @@ impl Connection {
             client: Arc::new(client),
             mover: Some(Box::pin(connection)),
             statements: HashMap::new(),
+            inserts: HashMap::new(),
+            groups: HashMap::new(),
         })
     }
 
@@ -154,8 +160,45 @@ impl Connection {
             }
         }
         let statement = self.prepare_anew(&translate(sql), &types)?;
+        self.groups.remove(&key);
         self.statements.insert(key, statement.clone());
         Ok(statement)
+    }
+
+    /// The statement of a text that was prepared.
+    pub(super) fn known(&self, sql: &'static str) -> Option<Statement> {
+        self.statements
+            .get(&(sql.as_ptr().addr(), sql.len()))
+            .cloned()
+    }
+
+    /// The statement, if its rows can be sent together.
+    pub(super) fn insert(&mut self, sql: &'static str) -> Option<Arc<Insert>> {
+        let key = (sql.as_ptr().addr(), sql.len());
+        let known = self.inserts.entry(key);
+        known
+            .or_insert_with(|| Insert::of(sql).map(Arc::new))
+            .clone()
+    }
+
+    /// The statement that takes rows of this one as arrays; none when it cannot.
+    pub(super) fn group(
+        &mut self,
+        sql: &'static str,
+        insert: &Insert,
+    ) -> Result<Option<Statement>, Error> {
+        let key = (sql.as_ptr().addr(), sql.len());
+        if let Some(known) = self.groups.get(&key) {
+            return Ok(Some(known.clone()));
+        }
+        let types = self.statements.get(&key).map(Statement::params);
+        let Some(text) = types.and_then(|types| insert.text(types)) else {
+            return Ok(None);
+        };
+        let client = self.client();
+        let statement = self.wait(client.prepare(&text))?;
+        self.groups.insert(key, statement.clone());
+        Ok(Some(statement))
     }
 
     /// Has a statement prepared; where no type is given, the server is asked first.

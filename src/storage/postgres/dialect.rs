@@ -57,7 +57,7 @@ pub(super) struct Translation {
 pub(super) fn translate(sql: &str) -> Translation {
     let mut tokens = tokens(sql);
     drop_index_hints(&mut tokens);
-    let text = write(&tokens);
+    let text = write(&tokens, "$");
     let places = numbers(&tokens).max().unwrap_or(0);
     drop_null_questions(&mut tokens);
     let mut probed = vec![false; places];
@@ -66,9 +66,14 @@ pub(super) fn translate(sql: &str) -> Translation {
     }
     Translation {
         text,
-        probe: write(&tokens),
+        probe: write(&tokens, "$"),
         probed,
     }
+}
+
+/// A row of values for PostgreSQL, whose placeholders are the columns `p1`, `p2` … of `r`.
+pub(super) fn translate_rows(row: &str) -> String {
+    write(&tokens(row), "r.p")
 }
 
 /// The numbers of the placeholders, from 1.
@@ -80,7 +85,8 @@ fn numbers<'t>(tokens: &'t [Token<'_>]) -> impl Iterator<Item = usize> + 't {
     tokens.iter().filter_map(number)
 }
 
-fn write(tokens: &[Token<'_>]) -> String {
+/// `place` stands before the number of a placeholder.
+fn write(tokens: &[Token<'_>], place: &str) -> String {
     let mut out = String::with_capacity(256);
     let mut open = Parentheses::default();
     for (at, token) in tokens.iter().enumerate() {
@@ -88,9 +94,9 @@ fn write(tokens: &[Token<'_>]) -> String {
             Token::Blank(text) | Token::Quoted(text) => out.push_str(text),
             Token::Bytes(digits) => out.extend(["'\\x", digits, "'::bytea"]),
             Token::Place(digits) if previous_word(tokens, at) == Some("MATCH") => {
-                out.extend(["phrase($", digits, ")"]);
+                out.extend(["phrase(", place, digits, ")"]);
             }
-            Token::Place(digits) => out.extend(["$", digits]),
+            Token::Place(digits) => out.extend([place, digits]),
             Token::Number(digits) => {
                 out.push_str(digits);
                 if digits.contains(['.', 'e', 'E']) {

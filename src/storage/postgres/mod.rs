@@ -9,6 +9,7 @@
 mod connection;
 mod dialect;
 mod error;
+mod grouping;
 mod session;
 mod value;
 

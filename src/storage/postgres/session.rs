@@ -14,6 +14,7 @@ use tokio_postgres::{Error, RowStream, Statement};
 
 use super::connection::Connection;
 use super::error::{follows_another, map};
+use super::grouping::{GROUP_ROWS_MIN, Group, columns};
 use super::value::{Parameter, PostgresRow};
 use crate::storage::{EachRow, Session, StorageError, Value};
 
@@ -32,6 +33,9 @@ pub struct PostgresSession<'a> {
     connection: &'a mut Connection,
     /// In the order in which they were sent.
     pending: Vec<Pending>,
+    /// Rows that are to be sent together; in the order in which they began, one for each table.
+    groups: Vec<Group>,
+    in_savepoint: bool,
     open: bool,
 }
 
@@ -40,6 +44,8 @@ impl<'a> PostgresSession<'a> {
         let mut session = Self {
             connection,
             pending: Vec::new(),
+            groups: Vec::new(),
+            in_savepoint: false,
             open: true,
         };
         session.send_text(begin);
@@ -51,6 +57,7 @@ impl<'a> PostgresSession<'a> {
     /// When the connection is lost while it waits ([`StorageError::Unreachable`]), the transaction may
     /// have been committed all the same: whoever goes on looks first.
     pub fn commit(mut self) -> Result<(), StorageError> {
+        self.send_groups()?;
         self.open = false;
         self.send_text("COMMIT");
         self.settle()
@@ -68,6 +75,50 @@ impl<'a> PostgresSession<'a> {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(error)) => self.pending.push(Box::pin(std::future::ready(Err(error)))),
         }
+    }
+
+    /// Sends a row by itself.
+    fn send_row(&mut self, statement: Statement, row: Vec<Parameter>) -> Result<(), StorageError> {
+        let client = self.connection.client();
+        self.send(async move { client.execute_raw(&statement, row).await.map(drop) });
+        if self.pending.len() >= PENDING_WRITES {
+            return self.settle();
+        }
+        if self.pending.len().is_multiple_of(WRITES_PER_PUSH) {
+            self.connection.move_bytes();
+        }
+        Ok(())
+    }
+
+    /// Sends the rows that wait.
+    fn send_groups(&mut self) -> Result<(), StorageError> {
+        for group in std::mem::take(&mut self.groups) {
+            let Some(insert) = self.connection.insert(group.sql) else {
+                continue; // it was one when the group began
+            };
+            let together = if group.rows.len() < GROUP_ROWS_MIN {
+                None
+            } else {
+                match self.connection.group(group.sql, &insert) {
+                    Ok(statement) => statement,
+                    Err(error) => return Err(self.told(&error)),
+                }
+            };
+            if let Some(statement) = together {
+                let arrays = columns(group.rows, statement.params().len());
+                let client = self.connection.client();
+                self.send(async move { client.execute_raw(&statement, arrays).await.map(drop) });
+                self.connection.move_bytes();
+                continue;
+            }
+            for row in group.rows {
+                match self.connection.known(group.sql) {
+                    Some(statement) => self.send_row(statement, row)?,
+                    None => return Err(StorageError::Sql("a group without a statement".into())),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Sends one of this module's own statements without values.
@@ -199,15 +250,29 @@ impl Drop for PostgresSession<'_> {
 
 impl Session for PostgresSession<'_> {
     fn write(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<(), StorageError> {
-        let (statement, parameters) = self.prepared(sql, values)?;
-        let client = self.connection.client();
-        self.send(async move { client.execute_raw(&statement, parameters).await.map(drop) });
-        if self.pending.len() >= PENDING_WRITES {
-            return self.settle();
+        let insert = if self.in_savepoint {
+            None
+        } else {
+            self.connection.insert(sql)
+        };
+        let Some(insert) = insert else {
+            self.send_groups()?;
+            let (statement, row) = self.prepared(sql, values)?;
+            return self.send_row(statement, row);
+        };
+        let waiting = self.groups.iter().find(|group| group.table == insert.table);
+        if waiting.is_some_and(|group| group.sql != sql || !group.has_room(&insert, values)) {
+            self.send_groups()?;
         }
-        if self.pending.len().is_multiple_of(WRITES_PER_PUSH) {
-            self.connection.move_bytes();
-        }
+        let (_, row) = self.prepared(sql, values)?;
+        let group = match self.groups.iter_mut().position(|group| group.sql == sql) {
+            Some(at) => &mut self.groups[at],
+            None => {
+                self.groups.push(Group::new(sql, insert.table));
+                self.groups.last_mut().expect("one was pushed")
+            }
+        };
+        group.push(&insert, values, row);
         Ok(())
     }
 
@@ -217,12 +282,15 @@ impl Session for PostgresSession<'_> {
         values: &[Value<'_>],
         each: EachRow<'_>,
     ) -> Result<(), StorageError> {
+        self.send_groups()?;
         let (statement, parameters) = self.prepared(sql, values)?;
         self.stream(&statement, parameters, each)
     }
 
     fn savepoint(&mut self) -> Result<(), StorageError> {
+        self.send_groups()?;
         self.send_text("SAVEPOINT nightjar_event");
+        self.in_savepoint = true;
         Ok(())
     }
 
@@ -230,7 +298,9 @@ impl Session for PostgresSession<'_> {
     /// be rolled back still.
     fn release(&mut self) -> Result<(), StorageError> {
         self.send_text("RELEASE SAVEPOINT nightjar_event");
-        self.settle()
+        self.settle()?;
+        self.in_savepoint = false;
+        Ok(())
     }
 
     fn roll_back(&mut self) -> Result<(), StorageError> {
@@ -238,6 +308,7 @@ impl Session for PostgresSession<'_> {
         drop(self.settle());
         self.send_text("ROLLBACK TO SAVEPOINT nightjar_event");
         self.send_text("RELEASE SAVEPOINT nightjar_event");
+        self.in_savepoint = false;
         self.settle()
     }
 }

@@ -1,6 +1,7 @@
 //! The engine on a real server, started for these tests alone.
 
 mod cluster;
+mod grouped;
 mod guards;
 mod schema;
 mod sessions;

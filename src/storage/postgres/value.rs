@@ -78,15 +78,15 @@ impl ToSql for Parameter {
         match &self.0 {
             Owned::Null => return Ok(IsNull::Yes),
             Owned::Integer(value) if *expected == Type::FLOAT8 => out.put_f64(*value as f64),
-            Owned::Integer(value) => out.put_i64(*value),
-            Owned::Real(value) => out.put_f64(*value),
-            Owned::Text(value) => out.put_slice(value.as_bytes()),
-            Owned::Blob(value) => out.put_slice(value),
+            Owned::Integer(value) if *expected == Type::INT8 => out.put_i64(*value),
+            Owned::Real(value) if *expected == Type::FLOAT8 => out.put_f64(*value),
+            Owned::Text(value) if is_text(expected) => out.put_slice(value.as_bytes()),
+            Owned::Blob(value) if *expected == Type::BYTEA => out.put_slice(value),
+            other => return Err(format!("{other:?} cannot be sent as {expected}").into()),
         }
         Ok(IsNull::No)
     }
 
-    // A statement is prepared anew when a value does not fit, see `fits`.
     fn accepts(_: &Type) -> bool {
         true
     }
