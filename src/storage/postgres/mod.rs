@@ -304,4 +304,5 @@ fn lock(session: &mut PostgresSession<'_>, site: &Site, schema: i64) -> Result<(
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests;

@@ -265,14 +265,12 @@ impl Session for PostgresSession<'_> {
             self.send_groups()?;
         }
         let (_, row) = self.prepared(sql, values)?;
-        let group = match self.groups.iter_mut().position(|group| group.sql == sql) {
-            Some(at) => &mut self.groups[at],
-            None => {
-                self.groups.push(Group::new(sql, insert.table));
-                self.groups.last_mut().expect("one was pushed")
-            }
-        };
-        group.push(&insert, values, row);
+        let at = self.groups.iter().position(|group| group.sql == sql);
+        let at = at.unwrap_or_else(|| {
+            self.groups.push(Group::new(sql, insert.table));
+            self.groups.len() - 1
+        });
+        self.groups[at].push(&insert, values, row);
         Ok(())
     }
 

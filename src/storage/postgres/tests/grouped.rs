@@ -65,9 +65,9 @@ fn apply(session: &mut dyn Session, writes: &[Write]) -> Result<Vec<Vec<Owned>>,
                 session.savepoint()?;
                 session.write(count, values![key, 1])?;
                 if key % 2 == 0 {
-                    session.release()?
+                    session.release()?;
                 } else {
-                    session.roll_back()?
+                    session.roll_back()?;
                 }
             }
         }
