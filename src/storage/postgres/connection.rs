@@ -141,15 +141,10 @@ impl Connection {
         let key = (sql.as_ptr().addr(), sql.len());
         let mut types: Vec<Option<Type>> = values.iter().map(own_type).collect();
         if let Some(known) = self.statements.get(&key) {
-            let expected = known.params();
-            if expected.len() == values.len()
-                && expected
-                    .iter()
-                    .zip(values)
-                    .all(|(expected, value)| fits(value, expected))
-            {
+            if takes(known, values) {
                 return Ok(known.clone());
             }
+            let expected = known.params();
             for (of, expected) in types.iter_mut().zip(expected) {
                 match of {
                     // An integer also fits where a double was sent before.
@@ -163,6 +158,17 @@ impl Connection {
         self.groups.remove(&key);
         self.statements.insert(key, statement.clone());
         Ok(statement)
+    }
+
+    /// Whether a statement can be had for these values without asking the server.
+    pub(super) fn is_prepared(&self, sql: &'static str, values: &[Value<'_>]) -> bool {
+        let known = self.statements.get(&(sql.as_ptr().addr(), sql.len()));
+        known.is_some_and(|known| takes(known, values))
+    }
+
+    /// Whether the statement for rows of this one can be had without asking the server.
+    pub(super) fn is_grouped(&self, sql: &'static str) -> bool {
+        self.groups.contains_key(&(sql.as_ptr().addr(), sql.len()))
     }
 
     /// The statement of a text that was prepared.
@@ -240,4 +246,11 @@ fn step(mover: &mut Option<Mover>, context: &mut Context<'_>) {
     {
         *mover = None;
     }
+}
+
+/// Whether these values can be sent with a statement as it was prepared.
+fn takes(statement: &Statement, values: &[Value<'_>]) -> bool {
+    let expected = statement.params();
+    let mut pairs = expected.iter().zip(values);
+    expected.len() == values.len() && pairs.all(|(expected, value)| fits(value, expected))
 }

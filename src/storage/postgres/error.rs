@@ -68,8 +68,3 @@ fn without_the_server(error: &Error) -> StorageError {
         StorageError::Sql(text)
     }
 }
-
-/// Whether it only says that something before it went wrong.
-pub(super) fn follows_another(error: &Error) -> bool {
-    error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION)
-}

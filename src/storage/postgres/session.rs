@@ -13,7 +13,7 @@ use futures_util::StreamExt as _;
 use tokio_postgres::{Error, RowStream, Statement};
 
 use super::connection::Connection;
-use super::error::{follows_another, map};
+use super::error::map;
 use super::grouping::{GROUP_ROWS_MIN, Group, columns};
 use super::value::{Parameter, PostgresRow};
 use crate::storage::{EachRow, Session, StorageError, Value};
@@ -99,10 +99,11 @@ impl<'a> PostgresSession<'a> {
             let together = if group.rows.len() < GROUP_ROWS_MIN {
                 None
             } else {
-                match self.connection.group(group.sql, &insert) {
-                    Ok(statement) => statement,
-                    Err(error) => return Err(self.told(&error)),
+                if !self.connection.is_grouped(group.sql) {
+                    self.settle()?;
                 }
+                let statement = self.connection.group(group.sql, &insert);
+                statement.map_err(|error| map(&error))?
             };
             if let Some(statement) = together {
                 let arrays = columns(group.rows, statement.params().len());
@@ -143,16 +144,6 @@ impl<'a> PostgresSession<'a> {
         outcome.map_err(|error| map(&error))
     }
 
-    /// The error to tell: what an earlier write met, if this one only follows from it.
-    fn told(&mut self, error: &Error) -> StorageError {
-        if follows_another(error)
-            && let Err(first) = self.settle()
-        {
-            return first;
-        }
-        map(error)
-    }
-
     /// Runs a query that a person wrote; the transaction must be one that can only read. Prepared
     /// alone, so that a second statement behind a semicolon is refused.
     pub(super) fn query_text(
@@ -181,12 +172,22 @@ impl<'a> PostgresSession<'a> {
         each: EachRow<'_>,
     ) -> Result<(), StorageError> {
         let client = self.connection.client();
-        let asked = self
-            .connection
-            .wait(client.query_raw(statement, parameters));
-        let mut rows: Pin<Box<RowStream>> = match asked {
+        let statement = statement.clone();
+        let mut asked = Box::pin(async move { client.query_raw(&statement, parameters).await });
+        // It goes out now, behind the writes, and is waited for when they are answered: the client
+        // takes no answer before the ones before it were taken.
+        let early = match asked.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => None,
+            Poll::Ready(outcome) => Some(outcome),
+        };
+        self.settle()?;
+        let outcome = match early {
+            Some(outcome) => outcome,
+            None => self.connection.wait(asked),
+        };
+        let mut rows: Pin<Box<RowStream>> = match outcome {
             Ok(rows) => Box::pin(rows),
-            Err(error) => return Err(self.told(&error)),
+            Err(error) => return Err(map(&error)),
         };
         let mut page = Vec::new();
         loop {
@@ -197,11 +198,9 @@ impl<'a> PostgresSession<'a> {
             match more {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(error) => return Err(self.told(&error)),
+                Err(error) => return Err(map(&error)),
             }
         }
-        // Everything before it went well, or it would have failed.
-        self.pending.clear();
         Ok(())
     }
 
@@ -214,10 +213,12 @@ impl<'a> PostgresSession<'a> {
             .iter()
             .map(Parameter::new)
             .collect::<Result<Vec<_>, _>>()?;
-        let statement = match self.connection.prepare(sql, values) {
-            Ok(statement) => statement,
-            Err(error) => return Err(self.told(&error)),
-        };
+        if !self.connection.is_prepared(sql, values) {
+            // An answer is awaited, and none is taken before the ones before it.
+            self.settle()?;
+        }
+        let statement = self.connection.prepare(sql, values);
+        let statement = statement.map_err(|error| map(&error))?;
         let places = statement.params().len();
         if places != values.len() {
             let values = values.len();

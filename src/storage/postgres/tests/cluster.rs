@@ -3,6 +3,7 @@
 //! A shell watches over it: it stops the server and removes its folder when the pipe to the tests
 //! closes, however they end. Without PostgreSQL the tests fail: a missing server is no reason to skip.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -48,6 +49,8 @@ impl Cluster {
         let mut watch = Command::new("sh")
             .args(["-c", WATCH, "watch"])
             .arg(&folder)
+            // What stops the tests does not stop the watch.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

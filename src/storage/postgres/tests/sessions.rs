@@ -101,6 +101,27 @@ fn a_refused_write_is_told_by_the_next_read_the_release_or_the_commit() {
 }
 
 #[test]
+fn long_answers_to_writes_never_stand_in_the_way_of_a_read() {
+    // The client takes an answer in parts, and none of a later one before the earlier was taken.
+    let mut database = table("long");
+    let long = "SELECT repeat('x', 1000) FROM generate_series(1, 5000)";
+    let mut session = database.begin().unwrap();
+    for a in 0..3 {
+        session.write(long, &[]).unwrap();
+        session.write(INSERT, values![a, 0.5]).unwrap();
+    }
+    assert_eq!(keys(&mut session), [0, 1, 2]);
+    session.write(long, &[]).unwrap();
+    // Prepared for the first time here.
+    session
+        .write("DELETE FROM t WHERE a = ?1", values![2])
+        .unwrap();
+    session.write(long, &[]).unwrap();
+    session.commit().unwrap();
+    assert_eq!(keys(&mut database.snapshot().unwrap()), [0, 1]);
+}
+
+#[test]
 fn values_come_back_as_they_went() {
     let mut database = table("values");
     let mut session = database.begin().unwrap();
