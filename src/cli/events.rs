@@ -168,7 +168,7 @@ macro_rules! page {
     ($index:literal, $also:literal) => {
         concat!(
             "SELECT position, timestamp_ns, CASE severity_id WHEN 1 THEN 'INFO' WHEN 3 THEN 'WARNING' \
-             WHEN 4 THEN 'ALERT' WHEN 5 THEN 'CRITICAL' ELSE severity_id END, type, \
+             WHEN 4 THEN 'ALERT' WHEN 5 THEN 'CRITICAL' ELSE CAST(severity_id AS TEXT) END, type, \
              source_type || '/' || source_id, message, acknowledged_at, acknowledged_by \
              FROM events INDEXED BY ",
             $index,
@@ -270,7 +270,7 @@ fn show(args: &Show, context: &mut Context<'_>) -> Result<(), CliError> {
         rows.extend(all(
             &mut session,
             "SELECT e.position, e.timestamp_ns, e.observed_ns, CASE e.severity_id WHEN 1 THEN 'INFO' \
-             WHEN 3 THEN 'WARNING' WHEN 4 THEN 'ALERT' WHEN 5 THEN 'CRITICAL' ELSE e.severity_id END, \
+             WHEN 3 THEN 'WARNING' WHEN 4 THEN 'ALERT' WHEN 5 THEN 'CRITICAL' ELSE CAST(e.severity_id AS TEXT) END, \
              e.type, e.source_type || '/' || e.source_id, e.message, e.acknowledged_at, \
              e.acknowledged_by, k.name, s.name, l.cause FROM events e \
              JOIN event_log l ON l.position = e.position JOIN names k ON k.id = l.kind \

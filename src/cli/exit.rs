@@ -120,7 +120,10 @@ impl From<StorageError> for CliError {
             StorageError::Corrupt(_) | StorageError::Refused(_) | StorageError::Unreadable(_) => {
                 Exit::BadData
             }
-            StorageError::Schema(_) | StorageError::Open(..) => Exit::Unavailable,
+            StorageError::Schema(_)
+            | StorageError::Open(..)
+            | StorageError::Connect(_)
+            | StorageError::Unreachable(_) => Exit::Unavailable,
             StorageError::Sql(_) => Exit::Bug,
         };
         Self::new(code, error.to_string())

@@ -33,7 +33,7 @@ macro_rules! lines_of_address {
             $columns,
             "entity_blocks b CROSS JOIN entity_events v ON v.block = b.block AND v.entity = ?6 \
              CROSS JOIN json_each('[' || v.positions || ']') p \
-             CROSS JOIN log_lines l ON l.position = b.block * 1024 + p.value \
+             CROSS JOIN log_lines l ON l.position = b.block * 1024 + CAST (p.value AS INTEGER) \
              AND b.last_ns >= ?1 AND b.first_ns < ?2",
             $which,
             $rest
@@ -45,7 +45,7 @@ macro_rules! lines_of_address {
 macro_rules! times {
     () => {
         "CASE json_type(l.metadata, '$.count') WHEN 'integer' \
-         THEN min(max(json_extract(l.metadata, '$.count'), 1), 1000) ELSE 1 END"
+         THEN min(max(CAST(json_extract(l.metadata, '$.count') AS INTEGER), 1), 1000) ELSE 1 END"
     };
 }
 
@@ -151,7 +151,7 @@ statements! {
         "ORDER BY l.at DESC LIMIT ?5"
     );
     /// Whether any line was written at all.
-    ANY_LINE = lines!("1", "1", "LIMIT 1");
+    ANY_LINE = lines!("1", "TRUE", "LIMIT 1");
     /// Bad lines of level `?5` at least, the newest first; `?6` at most.
     BAD_LINES = lines!(
         "l.at, coalesce(l.service, substr(n.name, 5 + instr(substr(n.name, 5), '/'))), \
@@ -170,7 +170,7 @@ statements! {
         "substr(n.name, 5, instr(substr(n.name, 5), '/') - 1), \
          substr(n.name, 5 + instr(substr(n.name, 5), '/')), count(*), sum(l.level >= 3), max(l.at)",
         "l.level >= 2 AND l.level >= ?5",
-        "GROUP BY +l.source ORDER BY count(*) DESC, n.name LIMIT ?6"
+        "GROUP BY +l.source, n.name ORDER BY count(*) DESC, n.name LIMIT ?6"
     );
     /// Bad lines by level.
     LEVELS = lines!("l.level, count(*)", "l.level >= 2", "GROUP BY l.level");
@@ -205,7 +205,7 @@ statements! {
     ADDRESS_LINES =
         "SELECT l.at, l.action, l.user, l.service, \
          (SELECT e.text FROM event_log e WHERE e.position = l.position), l.position \
-         FROM json_each(?3) p CROSS JOIN log_lines l ON l.position = p.value \
+         FROM json_each(?3) p CROSS JOIN log_lines l ON l.position = CAST (p.value AS INTEGER) \
          WHERE l.ip = ?1 ORDER BY l.at DESC, l.position DESC LIMIT ?2";
 
     /// The machines that told of their processor and memory.

@@ -324,7 +324,7 @@ pub(super) const VIEWS: &[View] = &[
         ],
         sql: "SELECT timestamp_ns, alert_type, CASE severity_id WHEN 1 THEN 'INFO' \
               WHEN 3 THEN 'WARNING' WHEN 4 THEN 'ALERT' WHEN 5 THEN 'CRITICAL' \
-              ELSE severity_id END, risk_score, description, rule_name, entity_type, \
+              ELSE CAST(severity_id AS TEXT) END, risk_score, description, rule_name, entity_type, \
               entity_value, entity_uuid, dedup_key, incident, coalesce(is_open, 0), dedup_count, \
               last_ns, acknowledged_at, acknowledged_by, feedback, feedback_note, event_id, \
               alert_id FROM alerts WHERE timestamp_ns >= ?1 AND timestamp_ns < ?2 \

@@ -143,5 +143,5 @@ pub(super) const VIEWS: &[View] = &[View {
     sql: "SELECT id, display_name, location, first_seen_at, last_seen_at, last_error, source_url, \
           enabled, registered FROM cameras \
           WHERE coalesce(last_seen_at, 0) >= ?1 AND coalesce(last_seen_at, 0) < ?2 \
-          ORDER BY last_seen_at DESC, id LIMIT ?3",
+          ORDER BY last_seen_at DESC NULLS LAST, id LIMIT ?3",
 }];

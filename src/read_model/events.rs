@@ -354,7 +354,7 @@ pub(super) const VIEWS: &[View] = &[View {
         "message" Text, "position" Number, "acknowledged_at" Time, "acknowledged_by" Text
     ],
     sql: "SELECT timestamp_ns, type, CASE severity_id WHEN 1 THEN 'INFO' WHEN 3 THEN 'WARNING' \
-          WHEN 4 THEN 'ALERT' WHEN 5 THEN 'CRITICAL' ELSE severity_id END, source_type, source_id, \
+          WHEN 4 THEN 'ALERT' WHEN 5 THEN 'CRITICAL' ELSE CAST(severity_id AS TEXT) END, source_type, source_id, \
           message, position, acknowledged_at, acknowledged_by FROM events WHERE timestamp_ns >= ?1 AND timestamp_ns < ?2 \
           ORDER BY timestamp_ns DESC, position DESC LIMIT ?3",
 }];

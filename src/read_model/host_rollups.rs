@@ -244,17 +244,22 @@ fn store(
 /// One page of sums over so many nanoseconds. Each hour or day with a row has at least one quarter,
 /// but at most so many, so that no more quarters are read than a page can need.
 macro_rules! page {
-    ($width:literal, $quarters:literal, $first:literal, $more:literal) => {
+    ($width:literal, $quarters:literal, $more:literal) => {
         concat!(
-            "SELECT ",
-            $first,
-            ", sum(cpu_sum) / sum(cpu_samples), max(cpu_max), \
-             sum(memory_sum) / sum(memory_samples), max(memory_max), \
-             sum(disk_sum) / sum(disk_samples), sum(bytes_sent), sum(bytes_recv), \
-             sum(packets_sent), sum(packets_recv), sum(log_events), sum(failed_logins), \
-             sum(bans), ",
+            "SELECT d.bucket * ",
+            $width,
+            ", d.cpu, d.cpu_max, d.memory, d.memory_max, d.disk, d.sent, d.received, \
+             d.packets_sent, d.packets_received, d.lines, d.failed_logins, d.bans, ",
             $more,
-            "sum(errors), sum(warnings) FROM host_rollups r \
+            "d.errors, d.warnings FROM (SELECT r.quarter_at / ",
+            $width,
+            " AS bucket, sum(cpu_sum) / nullif(sum(cpu_samples), 0) AS cpu, max(cpu_max) AS cpu_max, \
+             sum(memory_sum) / nullif(sum(memory_samples), 0) AS memory, \
+             max(memory_max) AS memory_max, sum(disk_sum) / nullif(sum(disk_samples), 0) AS disk, \
+             sum(bytes_sent) AS sent, sum(bytes_recv) AS received, \
+             sum(packets_sent) AS packets_sent, sum(packets_recv) AS packets_received, \
+             sum(log_events) AS lines, sum(failed_logins) AS failed_logins, sum(bans) AS bans, \
+             sum(errors) AS errors, sum(warnings) AS warnings FROM host_rollups r \
              WHERE r.quarter_at < ?2 AND r.quarter_at >= (SELECT min(quarter_at) FROM \
              (SELECT DISTINCT quarter_at FROM host_rollups WHERE quarter_at >= ?1 \
              AND quarter_at < ?2 ORDER BY quarter_at DESC LIMIT ?3 * ",
@@ -263,7 +268,7 @@ macro_rules! page {
             $width,
             " ORDER BY r.quarter_at / ",
             $width,
-            " DESC LIMIT ?3"
+            " DESC LIMIT ?3) d ORDER BY d.bucket DESC"
         )
     };
 }
@@ -279,12 +284,7 @@ pub(super) const VIEWS: &[View] = &[
             "total_packets_recv" Number, "log_events_count" Number, "failed_login_count" Number,
             "banned_ip_count" Number, "error_count" Number, "warning_count" Number
         ],
-        sql: page!(
-            "3600000000000",
-            "4",
-            "r.quarter_at / 3600000000000 * 3600000000000",
-            ""
-        ),
+        sql: page!("3600000000000", "4", ""),
     },
     View {
         name: "daily_aggregates",
@@ -300,13 +300,12 @@ pub(super) const VIEWS: &[View] = &[
         sql: page!(
             "86400000000000",
             "96",
-            "r.quarter_at / 86400000000000 * 86400000000000",
             "(SELECT count(DISTINCT u.value) FROM host_uniques u WHERE u.what = 'banned_ip' \
-             AND u.quarter_at >= r.quarter_at / 86400000000000 * 86400000000000 \
-             AND u.quarter_at < (r.quarter_at / 86400000000000 + 1) * 86400000000000), \
+             AND u.quarter_at >= d.bucket * 86400000000000 \
+             AND u.quarter_at < (d.bucket + 1) * 86400000000000), \
              (SELECT count(DISTINCT u.value) FROM host_uniques u WHERE u.what = 'failed_user' \
-             AND u.quarter_at >= r.quarter_at / 86400000000000 * 86400000000000 \
-             AND u.quarter_at < (r.quarter_at / 86400000000000 + 1) * 86400000000000), "
+             AND u.quarter_at >= d.bucket * 86400000000000 \
+             AND u.quarter_at < (d.bucket + 1) * 86400000000000), "
         ),
     },
 ];

@@ -283,5 +283,5 @@ pub(super) const VIEWS: &[View] = &[View {
     ],
     sql: "SELECT stream, last_at, median_ms, silent_after_ms, silent_since FROM liveness \
           WHERE coalesce(last_at, 0) >= ?1 AND coalesce(last_at, 0) < ?2 \
-          ORDER BY last_at DESC, stream LIMIT ?3",
+          ORDER BY last_at DESC NULLS LAST, stream LIMIT ?3",
 }];

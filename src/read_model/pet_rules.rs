@@ -53,7 +53,8 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
         if let Some(camera) = person_at(event).filter(|_| !event.is_snapshot()) {
             session.write(
                 "INSERT INTO pet_rule_persons (camera_id, last_at) VALUES (?1, ?2) \
-                 ON CONFLICT (camera_id) DO UPDATE SET last_at = max(last_at, excluded.last_at)",
+                 ON CONFLICT (camera_id) DO UPDATE SET \
+                 last_at = max(pet_rule_persons.last_at, excluded.last_at)",
                 values![camera, event.occurred_at],
             )?;
         }

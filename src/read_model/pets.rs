@@ -139,7 +139,7 @@ fn located(
         session.write(
             "INSERT INTO pet_places (pet_id, camera_id, place, last_at) VALUES (?1, ?2, ?3, ?4) \
              ON CONFLICT (pet_id, camera_id, place) DO UPDATE SET \
-             last_at = max(last_at, excluded.last_at)",
+             last_at = max(pet_places.last_at, excluded.last_at)",
             values![&pet, &place.camera, &place.location, event.occurred_at],
         )?;
     }

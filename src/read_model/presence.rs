@@ -82,8 +82,8 @@ fn reported(
             "INSERT INTO presence_members (id, role, state, changed_at, last_report_at, \
              last_home_at, reported) VALUES (?1, coalesce(?2, 'adult'), ?3, ?4, ?4, ?5, ?6) \
              ON CONFLICT (id) DO UPDATE SET role = coalesce(?2, presence_members.role), \
-             changed_at = CASE WHEN state IS excluded.state THEN presence_members.changed_at \
-                          ELSE excluded.changed_at END, \
+             changed_at = CASE WHEN presence_members.state IS excluded.state \
+                          THEN presence_members.changed_at ELSE excluded.changed_at END, \
              state = excluded.state, last_report_at = excluded.last_report_at, \
              last_home_at = coalesce(excluded.last_home_at, presence_members.last_home_at), \
              reported = excluded.reported \

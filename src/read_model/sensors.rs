@@ -228,6 +228,6 @@ pub(super) const VIEWS: &[View] = &[
         sql: "SELECT id, display_name, type, battery, first_seen_at, last_seen_at, protocol, \
               device_address, location, enabled, registered FROM sensors \
               WHERE coalesce(last_seen_at, 0) >= ?1 AND coalesce(last_seen_at, 0) < ?2 \
-              ORDER BY last_seen_at DESC, id LIMIT ?3",
+              ORDER BY last_seen_at DESC NULLS LAST, id LIMIT ?3",
     },
 ];

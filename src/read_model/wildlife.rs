@@ -49,11 +49,15 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
         )?;
         session.write(
             "INSERT INTO wildlife_species (species, first_at, first_position, last_at, \
-             last_position, count) VALUES (?1, ?2, ?3, ?2, ?3, 1) ON CONFLICT (species) DO UPDATE SET \
-             first_position = iif(excluded.first_at < first_at, excluded.first_position, first_position), \
-             first_at = min(first_at, excluded.first_at), \
-             last_position = iif(excluded.last_at >= last_at, excluded.last_position, last_position), \
-             last_at = max(last_at, excluded.last_at), count = count + 1",
+             last_position, count) VALUES (?1, ?2, ?3, ?2, ?3, 1) \
+             ON CONFLICT (species) DO UPDATE SET \
+             first_position = iif(excluded.first_at < wildlife_species.first_at, \
+                                  excluded.first_position, wildlife_species.first_position), \
+             first_at = min(wildlife_species.first_at, excluded.first_at), \
+             last_position = iif(excluded.last_at >= wildlife_species.last_at, \
+                                 excluded.last_position, wildlife_species.last_position), \
+             last_at = max(wildlife_species.last_at, excluded.last_at), \
+             count = wildlife_species.count + 1",
             values![&sighting.species, event.occurred_at, event.position],
         )?;
     }

@@ -6,7 +6,7 @@
 use sha2::{Digest, Sha256};
 
 use super::sqlite::Database;
-use super::{StorageError, all};
+use super::{EachRow, Session, StorageError, Value};
 use crate::base::ids::hex;
 use crate::values;
 
@@ -21,76 +21,99 @@ pub struct Migration {
     pub script: &'static str,
 }
 
-/// The schema of the main database.
-pub const SQLITE: &[Migration] = &[
-    Migration {
-        version: 1,
-        name: "event_log",
-        script: include_str!("../../migrations/sqlite/0001_event_log.sql"),
-    },
-    Migration {
-        version: 2,
-        name: "read_model",
-        script: include_str!("../../migrations/sqlite/0002_read_model.sql"),
-    },
-    Migration {
-        version: 3,
-        name: "vault",
-        script: include_str!("../../migrations/sqlite/0003_vault.sql"),
-    },
-    Migration {
-        version: 4,
-        name: "alarm",
-        script: include_str!("../../migrations/sqlite/0004_alarm.sql"),
-    },
-    Migration {
-        version: 5,
-        name: "animals",
-        script: include_str!("../../migrations/sqlite/0005_animals.sql"),
-    },
-    Migration {
-        version: 6,
-        name: "registry",
-        script: include_str!("../../migrations/sqlite/0006_registry.sql"),
-    },
-    Migration {
-        version: 7,
-        name: "people",
-        script: include_str!("../../migrations/sqlite/0007_people.sql"),
-    },
-    Migration {
-        version: 8,
-        name: "retention",
-        script: include_str!("../../migrations/sqlite/0008_retention.sql"),
-    },
-    Migration {
-        version: 9,
-        name: "box_health",
-        script: include_str!("../../migrations/sqlite/0009_box_health.sql"),
-    },
-    Migration {
-        version: 10,
-        name: "search",
-        script: include_str!("../../migrations/sqlite/0010_search.sql"),
-    },
-    Migration {
-        version: 11,
-        name: "box_health_more",
-        script: include_str!("../../migrations/sqlite/0011_box_health_more.sql"),
-    },
-];
+macro_rules! migrations {
+    ($folder:literal: $($version:literal $file:literal $name:literal),* $(,)?) => {
+        &[$(Migration {
+            version: $version,
+            name: $name,
+            script: include_str!(concat!(
+                "../../migrations/", $folder, "/", $file, "_", $name, ".sql"
+            )),
+        }),*]
+    };
+}
 
-const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
-    version INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL,
-    applied_at INTEGER NOT NULL, app_version TEXT NOT NULL) STRICT";
+/// The schema of the main database on SQLite.
+pub const SQLITE: &[Migration] = migrations!("sqlite":
+    1 "0001" "event_log",
+    2 "0002" "read_model",
+    3 "0003" "vault",
+    4 "0004" "alarm",
+    5 "0005" "animals",
+    6 "0006" "registry",
+    7 "0007" "people",
+    8 "0008" "retention",
+    9 "0009" "box_health",
+    10 "0010" "search",
+    11 "0011" "box_health_more",
+);
+
+/// The same on PostgreSQL, after the functions that it lacks.
+#[cfg(feature = "postgres")]
+pub const POSTGRES: &[Migration] = migrations!("postgres":
+    0 "0000" "dialect",
+    1 "0001" "event_log",
+    2 "0002" "read_model",
+    3 "0003" "vault",
+    4 "0004" "alarm",
+    5 "0005" "animals",
+    6 "0006" "registry",
+    7 "0007" "people",
+    8 "0008" "retention",
+    9 "0009" "box_health",
+    10 "0010" "search",
+    11 "0011" "box_health_more",
+);
+
+/// What the runner needs of an engine.
+pub trait Migrates {
+    /// Makes the table of what was run, unless it is there.
+    const LEDGER: &'static str;
+    /// Begins a transaction that scripts may run in.
+    const BEGIN: &'static str;
+
+    /// Runs the statements of a script.
+    fn run_script(&mut self, script: &'static str) -> Result<(), StorageError>;
+    /// One write inside a transaction that a script began.
+    fn record_migration(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<(), StorageError>;
+    /// Calls `each` for every row of a query.
+    fn read_ledger(&mut self, sql: &'static str, each: EachRow<'_>) -> Result<(), StorageError>;
+}
+
+impl Migrates for Database {
+    const LEDGER: &'static str = "CREATE TABLE IF NOT EXISTS schema_migrations (
+        version INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL,
+        applied_at INTEGER NOT NULL, app_version TEXT NOT NULL) STRICT";
+    const BEGIN: &'static str = "BEGIN IMMEDIATE";
+
+    fn run_script(&mut self, script: &'static str) -> Result<(), StorageError> {
+        Self::run_script(self, script)
+    }
+
+    fn record_migration(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<(), StorageError> {
+        Self::record_migration(self, sql, values)
+    }
+
+    fn read_ledger(&mut self, sql: &'static str, each: EachRow<'_>) -> Result<(), StorageError> {
+        self.snapshot()?.read(sql, &[], each)
+    }
+}
 
 /// Brings the database up to `migrations`; `now` is kept as the time of each step.
-pub fn migrate(
-    database: &mut Database,
+pub fn migrate<D: Migrates>(
+    database: &mut D,
     migrations: &[Migration],
     now: i64,
 ) -> Result<(), StorageError> {
-    database.run_script(LEDGER)?;
+    database.run_script(D::LEDGER)?;
     let done = applied(database)?;
     if let Some((version, name, _)) = done.iter().find(|(version, ..)| {
         !migrations
@@ -121,29 +144,29 @@ pub fn migrate(
     Ok(())
 }
 
-fn applied(database: &mut Database) -> Result<Vec<(i64, String, String)>, StorageError> {
-    let mut session = database.snapshot()?;
-    all(
-        &mut session,
+fn applied(database: &mut impl Migrates) -> Result<Vec<(i64, String, String)>, StorageError> {
+    let mut done = Vec::new();
+    database.read_ledger(
         "SELECT version, name, sha256 FROM schema_migrations ORDER BY version",
-        &[],
-        |row| {
-            Ok((
+        &mut |row| {
+            done.push((
                 row.int(0)?,
                 row.text(1)?.to_owned(),
                 row.text(2)?.to_owned(),
-            ))
+            ));
+            Ok(())
         },
-    )
+    )?;
+    Ok(done)
 }
 
-fn apply(
-    database: &mut Database,
+fn apply<D: Migrates>(
+    database: &mut D,
     migration: &Migration,
     digest: &str,
     now: i64,
 ) -> Result<(), StorageError> {
-    database.run_script("BEGIN IMMEDIATE")?;
+    database.run_script(D::BEGIN)?;
     let made = database.run_script(migration.script).and_then(|()| {
         database.record_migration(
             "INSERT INTO schema_migrations VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -168,6 +191,7 @@ fn apply(
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use super::super::all;
     use super::super::sqlite::Options;
     use super::*;
 

@@ -1,4 +1,5 @@
-//! Storage: the thin [`Session`] over which all SQL runs, and the SQLite engine behind it.
+//! Storage: the thin [`Session`] over which all SQL runs, and the engines behind it:
+//! SQLite and PostgreSQL.
 //!
 //! Knows no event. SQL is always `&'static str`: nothing can build it from data. Placeholders are
 //! `?1`, `?2` …; upserts and savepoints have the same text on SQLite and PostgreSQL.
@@ -6,6 +7,8 @@
 //! the latest at commit.
 
 pub mod migrate;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod search;
 pub mod sqlite;
 
@@ -105,6 +108,9 @@ pub enum StorageError {
     /// Somebody else holds the lock.
     #[error("the database is locked by another process: {0}")]
     Busy(String),
+    /// The connection to the server is lost, or the server stops, starts or is at its limits.
+    #[error("the database server cannot be used now: {0}; Nightjar tries again by itself")]
+    Unreachable(String),
     /// No space left.
     #[error("the disk is full: {0}; free some space, Nightjar goes on by itself")]
     Full(String),
@@ -126,6 +132,9 @@ pub enum StorageError {
     /// The file cannot be opened.
     #[error("the database {0} cannot be opened: {1}")]
     Open(std::path::PathBuf, String),
+    /// The server does not let us in, or its address is wrong.
+    #[error("the database server cannot be used: {0}")]
+    Connect(String),
     /// A statement is wrong.
     #[error("SQL: {0}")]
     Sql(String),
@@ -135,11 +144,14 @@ impl StorageError {
     /// What to do about it.
     pub const fn disposition(&self) -> Disposition {
         match self {
-            Self::Busy(_) | Self::Full(_) => Disposition::Retry,
+            Self::Busy(_) | Self::Unreachable(_) | Self::Full(_) => Disposition::Retry,
             Self::Refused(_) | Self::Unreadable(_) => Disposition::Park,
-            Self::Io(_) | Self::Corrupt(_) | Self::Schema(_) | Self::Open(..) | Self::Sql(_) => {
-                Disposition::Halt
-            }
+            Self::Io(_)
+            | Self::Corrupt(_)
+            | Self::Schema(_)
+            | Self::Open(..)
+            | Self::Connect(_)
+            | Self::Sql(_) => Disposition::Halt,
         }
     }
 }

@@ -297,7 +297,7 @@ const EVENTS_AT: &str = "SELECT e.occurred_at, e.position, k.name, s.name, \
      coalesce(v.severity_id, CASE l.level WHEN 0 THEN 0 WHEN 1 THEN 1 WHEN 2 THEN 3 \
      WHEN 3 THEN 4 WHEN 4 THEN 5 END, 1), \
      coalesce(v.message, CASE WHEN l.position IS NOT NULL THEN e.text END) \
-     FROM json_each(?1) p CROSS JOIN event_log e ON e.position = p.value \
+     FROM json_each(?1) p CROSS JOIN event_log e ON e.position = CAST (p.value AS INTEGER) \
      CROSS JOIN names k ON k.id = e.kind CROSS JOIN names s ON s.id = e.source \
      LEFT JOIN events v ON v.position = e.position \
      LEFT JOIN log_lines l ON l.position = e.position \

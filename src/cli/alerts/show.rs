@@ -195,7 +195,7 @@ fn whole(
     let row = rows(
         session,
         "SELECT a.alert_id, a.timestamp_ns, a.alert_type, CASE a.severity_id WHEN 1 THEN 'INFO' \
-         WHEN 3 THEN 'WARNING' WHEN 4 THEN 'ALERT' WHEN 5 THEN 'CRITICAL' ELSE a.severity_id END, \
+         WHEN 3 THEN 'WARNING' WHEN 4 THEN 'ALERT' WHEN 5 THEN 'CRITICAL' ELSE CAST(a.severity_id AS TEXT) END, \
          a.risk_score, a.description, a.rule_name, a.entity_type, a.entity_value, a.entity_uuid, \
          a.dedup_key, a.dedup_count, a.last_ns, a.incident, coalesce(a.is_open, 0), \
          a.acknowledged_at, a.acknowledged_by, a.feedback, a.feedback_note, s.until, s.by_whom, \

@@ -174,7 +174,7 @@ fn recordings(context: &mut Context<'_>, session: &mut SqliteSession<'_>) -> Res
         session,
         "SELECT file_path, state, file_size, duration_s, coalesce(codec, '?'), width, height, \
          coalesce(detection_type, lower(trigger), 'no motion known') FROM recordings \
-         ORDER BY started_at LIMIT ?1",
+         ORDER BY started_at NULLS FIRST LIMIT ?1",
         values![ROWS],
         |row| {
             let size = match (row.opt_int(5)?, row.opt_int(6)?) {

@@ -368,7 +368,7 @@ impl Records {
             first(
                 session,
                 "SELECT key_id FROM recordings WHERE state = 'sealed' AND key_id <> '' \
-                 ORDER BY started_at DESC, id DESC LIMIT 1",
+                 ORDER BY started_at DESC NULLS LAST, id DESC LIMIT 1",
                 &[],
                 |row| Ok(row.text(0)?.to_owned()),
             )

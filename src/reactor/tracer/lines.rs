@@ -56,7 +56,7 @@ const LISTS_MAX_BYTES: i64 = 20_000;
 /// The lines of the block `?2` in which the address `?3`, entity `?1`, did `?4` or `?5`.
 const OF_ADDRESS: &str = "SELECT l.position, l.at, l.action, l.user, l.service, n.name \
      FROM entity_events v CROSS JOIN json_each('[' || v.positions || ']') p \
-     CROSS JOIN log_lines l ON l.position = v.block * 1024 + p.value \
+     CROSS JOIN log_lines l ON l.position = v.block * 1024 + CAST (p.value AS INTEGER) \
      CROSS JOIN names n ON n.id = l.source \
      WHERE v.block = ?2 AND v.entity = ?1 AND l.ip = ?3 AND l.action IN (?4, ?5)";
 

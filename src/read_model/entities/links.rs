@@ -288,7 +288,7 @@ const BLOCK_BEHIND: &str = "SELECT b.block, b.last_ns, length(v.positions) FROM 
 /// The events of the block `?2` that name `?1`.
 const LINKS: &str = "SELECT e.occurred_at, e.position FROM entity_events v \
      CROSS JOIN json_each('[' || v.positions || ']') p \
-     CROSS JOIN event_log e ON e.position = v.block * 1024 + p.value \
+     CROSS JOIN event_log e ON e.position = v.block * 1024 + CAST (p.value AS INTEGER) \
      WHERE v.block = ?2 AND v.entity = ?1";
 
 /// Every statement that reads.

@@ -114,7 +114,7 @@ fn adopt(session: &mut dyn Session, pet: &str, namesake: &str) -> Result<(), Sto
         "INSERT INTO pet_places (pet_id, camera_id, place, last_at) \
          SELECT ?1, camera_id, place, last_at FROM pet_places WHERE pet_id = ?2 \
          ON CONFLICT (pet_id, camera_id, place) DO UPDATE SET \
-         last_at = max(last_at, excluded.last_at)",
+         last_at = max(pet_places.last_at, excluded.last_at)",
         values![pet, namesake],
     )?;
     session.write(

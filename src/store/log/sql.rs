@@ -172,7 +172,7 @@ pub const LINES_OF_TEMPLATE: Walk = lines!(
 /// Of the positions `?11`, a JSON array, those of lines.
 pub const LINES_AT: &str = lines!(
     "lines at positions",
-    "json_each(?11) v CROSS JOIN log_lines l ON l.position = v.value",
+    "json_each(?11) v CROSS JOIN log_lines l ON l.position = CAST (v.value AS INTEGER)",
     "l.at",
     "l.position",
     ""
@@ -217,7 +217,7 @@ pub const MOMENTS_OF_TYPE: Walk = moments!(
 /// Of the positions `?11`, a JSON array, those of moments.
 pub const MOMENTS_AT: &str = moments!(
     "moments at positions",
-    "json_each(?11) v CROSS JOIN events m ON m.position = v.value",
+    "json_each(?11) v CROSS JOIN events m ON m.position = CAST (v.value AS INTEGER)",
     "m.timestamp_ns",
     "m.position",
     ""

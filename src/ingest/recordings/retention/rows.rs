@@ -96,9 +96,9 @@ pub(super) fn candidates(
 ) -> Result<Vec<Candidate>, StorageError> {
     let found = all(
         session,
-        "SELECT id, CASE WHEN adopted THEN NULL ELSE started_at END, recorded_at, file_size, \
+        "SELECT id, CASE WHEN adopted = 1 THEN NULL ELSE started_at END, recorded_at, file_size, \
          header_tag IS NOT NULL, thumbnail_size, camera_id, trigger, \
-         starred OR held OR (adopted AND recorded_at > ?1), file_path \
+         starred = 1 OR held = 1 OR (adopted = 1 AND recorded_at > ?1), file_path \
          FROM recordings WHERE state = 'sealed'",
         values![now.saturating_sub(ADOPTED_GRACE_NS)],
         |row| {
