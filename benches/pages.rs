@@ -301,9 +301,11 @@ fn failed_login(number: usize) -> NewEvent {
     ];
     let line = LogWritten {
         level: Level::Warning,
-        fields: fields
-            .map(|(name, value)| (name.to_owned(), value.into()))
-            .into(),
+        fields: Arc::new(
+            fields
+                .map(|(name, value)| (name.to_owned(), value.into()))
+                .into(),
+        ),
         ..log_line()
     };
     NewEvent::own(FIRST + number as i64 * SECOND_NS, "log/box/sshd", line).with_text(text)

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use nightjar::base::clock::{Clock, SECOND_NS};
 use nightjar::base::shutdown::Shutdown;
+use nightjar::event::NewEvent;
 use nightjar::event::system::{Level, LogWritten};
-use nightjar::event::{Extra, NewEvent};
 use nightjar::storage::sqlite::{Database, Durability};
 use nightjar::store::log::{EventQuery, LogStore as _, Logs, Search};
 use nightjar::writer::{self, Submission, sabotage::Sabotage};

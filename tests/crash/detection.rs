@@ -9,7 +9,7 @@ use nightjar::base::clock::{Clock, MINUTE_NS, SECOND_NS};
 use nightjar::base::shutdown::Shutdown;
 use nightjar::detection::{self, Follower, Sensitivity};
 use nightjar::event::system::{Level, LogWritten};
-use nightjar::event::{Event, Extra, NewEvent};
+use nightjar::event::{Event, NewEvent};
 use nightjar::event_log::read::EventReader;
 use nightjar::read_model;
 use nightjar::storage::sqlite::{Database, Durability};

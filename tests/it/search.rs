@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use nightjar::base::clock::SECOND_NS;
+use nightjar::event::NewEvent;
 use nightjar::event::camera::MotionStarted;
 use nightjar::event::retention::Applied;
 use nightjar::event::system::{Level, LogWritten};
-use nightjar::event::{Extra, NewEvent};
 use nightjar::read_model;
 use nightjar::storage::sqlite::{Database, Options};
 use nightjar::store::log::{LogStore as _, Logs, Mode, Search};
