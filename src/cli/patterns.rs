@@ -1,4 +1,5 @@
-//! `patterns`: what log lines have in common, how often it came, and what is new.
+//! `patterns`: what log lines, and messages of unknown topics, have in common, how often it came,
+//! and what is new.
 
 use super::exit::{CliError, Exit};
 use super::paging;
@@ -54,11 +55,13 @@ const COLUMNS: [(&str, Shape); 7] = [
 const SHOWN: usize = 5;
 
 const FREQUENT: &str = "SELECT template_id, event_count, first_seen_ns, last_seen_ns, \
-     template_str, (SELECT substr(n.name, 5) FROM names n WHERE n.id = e.stream), e.text \
+     template_str, (SELECT CASE WHEN n.name LIKE 'log/%' THEN substr(n.name, 5) ELSE n.name END \
+     FROM names n WHERE n.id = e.stream), e.text \
      FROM templates LEFT JOIN event_log e ON e.position = example \
      WHERE last_seen_ns >= ?1 ORDER BY event_count DESC, template_id LIMIT ?2";
 const NEW: &str = "SELECT t.template_id, t.event_count, t.first_seen_ns, t.last_seen_ns, \
-     t.template_str, (SELECT substr(n.name, 5) FROM names n WHERE n.id = e.stream), e.text \
+     t.template_str, (SELECT CASE WHEN n.name LIKE 'log/%' THEN substr(n.name, 5) ELSE n.name END \
+     FROM names n WHERE n.id = e.stream), e.text \
      FROM templates t LEFT JOIN event_log e ON e.position = t.example \
      WHERE t.first_seen_ns >= ?1 ORDER BY t.first_seen_ns DESC LIMIT ?2";
 const OF_SOURCE: &str = "WITH seen (id, lines, first_at, last_at, example) AS \

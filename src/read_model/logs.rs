@@ -1,5 +1,5 @@
-//! Log lines by time, source and level, with what was found in them, and the traces of the notable
-//! ones. The line itself stays in the event log.
+//! Log lines by time, source and level, with what was found in them, the templates of lines and of
+//! messages that nobody understands, and the traces of the notable lines. The line itself stays in the event log.
 //!
 //! Traces go with their lines, so that both are one projection: a rebuild of one alone would take
 //! the other along. A retained line repeats an old one at every connect, and is not shown again.
@@ -31,6 +31,7 @@ pub(super) const PROJECTION: Projection = Projection {
     ],
     kinds: Some(&[
         Kind::LogWritten,
+        Kind::MessageUnmapped,
         Kind::TraceRecorded,
         Kind::TraceSnapshotTaken,
     ]),
@@ -47,9 +48,15 @@ fn fold(session: &mut dyn Session, batch: &[Envelope]) -> Result<(), StorageErro
     for event in batch.iter().filter(|event| !event.is_snapshot()) {
         match &event.event {
             Event::LogWritten(line) => {
-                let template = miner.template_of(session, event)?;
+                let template = miner.template_of(session, event, event.text())?;
                 insert(session, event, line, template)?;
                 WORDS.insert(session, event.position, event.text())?;
+            }
+            // Nobody has told what these messages mean; what kinds of them there are tells a little.
+            Event::MessageUnmapped(message) => {
+                if let Ok(text) = str::from_utf8(&message.payload) {
+                    miner.template_of(session, event, text)?;
+                }
             }
             Event::TraceRecorded(trace) => traces::record(session, event, trace)?,
             Event::TraceSnapshotTaken(taken) => traces::snapshot(session, event, taken)?,

@@ -141,7 +141,6 @@ pub const ALL: &[Projection] = &[
 /// Kinds that are kept in the event log and counted, and that no table shows yet.
 pub const LOG_ONLY: &[Kind] = &[
     Kind::HealthReported,
-    Kind::MessageUnmapped,
     Kind::ReplayFinished,
     Kind::RecordingRequested,
     Kind::AlertRequested,

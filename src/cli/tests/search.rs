@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::event::message::Unmapped;
+
 use super::*;
 
 fn line(ago_s: i64, source: &str, level: Level, text: &str) -> NewEvent {
@@ -336,4 +338,89 @@ fn patterns_count_kinds_of_lines_and_tell_what_is_new() {
     let unknown = house.run(&["patterns", "--source", "sshd"]);
     assert_eq!(unknown.code, Exit::Usage);
     assert!(unknown.error.contains("HOST/SOURCE"), "{}", unknown.error);
+}
+
+#[test]
+fn messages_that_nobody_understands_have_templates_too() {
+    let house = house();
+    let message = |ago_s: i64, payload: &[u8]| {
+        let payload = payload.to_vec();
+        let stream = "message/cellar/boiler";
+        NewEvent::own(NOW - ago_s * SECOND_NS, stream, Unmapped { payload })
+    };
+    house.store(vec![
+        message(9, br#"{"flow":41.5,"state":"heating"}"#),
+        message(8, br#"{"flow":42.0,"state":"heating"}"#),
+        message(7, b"\xff\xfe no text at all"),
+    ]);
+    let told = rows(&house.run(&["patterns", "--json"]).out);
+    let of_boiler: Vec<_> = told
+        .iter()
+        .filter(|row| row["source"] == "message/cellar/boiler")
+        .collect();
+    assert_eq!(of_boiler.len(), 1, "{told:?}");
+    assert_eq!(of_boiler[0]["count"], 2);
+    let template = of_boiler[0]["template"].as_str().unwrap();
+    assert!(template.contains("flow"), "{template}");
+    assert!(!template.contains("41.5"), "{template}");
+}
+
+#[test]
+fn what_names_an_entity_is_found_page_by_page() {
+    let house = house();
+    let attack = |from: i64| {
+        (0..700)
+            .map(|number| {
+                let ip = format!("198.51.100.{}", number % 3);
+                let text = format!("Failed password for root from {ip} port {number} ssh2");
+                line(from - number, "sshd", Level::Warning, &text)
+            })
+            .collect::<Vec<_>>()
+    };
+    // Of two blocks of the log, and the later ones are older.
+    house.store(attack(9_000));
+    house.store(attack(20_000));
+    let told = rows(
+        &house
+            .run(&[
+                "sql",
+                "--json",
+                "SELECT position FROM log_lines l \
+        JOIN event_log e USING (position) WHERE e.text LIKE '%198.51.100.1 %' \
+        ORDER BY l.at DESC, position DESC",
+            ])
+            .out,
+    );
+    let expected: Vec<_> = told
+        .iter()
+        .map(|row| row["position"].as_i64().unwrap())
+        .collect();
+    assert_eq!(expected.len(), 466);
+    let asked = [
+        "query",
+        "events",
+        "--entity",
+        "ip/198.51.100.1",
+        "--since",
+        "-1d",
+        "--limit",
+        "100",
+        "--json",
+    ];
+    let mut found = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let mut args = asked.to_vec();
+        if let Some(cursor) = &cursor {
+            args.extend(["--cursor", cursor]);
+        }
+        let page: Value = serde_json::from_str(&house.run(&args).out).unwrap();
+        let rows = page["rows"].as_array().unwrap();
+        found.extend(rows.iter().map(|row| row["position"].as_i64().unwrap()));
+        match page["next"].as_str().or(page["cursor"].as_str()) {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => break,
+        }
+    }
+    assert_eq!(found, expected);
 }

@@ -31,7 +31,7 @@ struct Known {
     is_changed: bool,
     /// Position of the first line, if the table does not have it yet.
     example: Option<i64>,
-    /// Lines of this batch.
+    /// How often in this batch.
     count: i64,
     first_seen: i64,
     last_seen: i64,
@@ -53,13 +53,14 @@ struct Given {
 }
 
 impl Miner {
-    /// The template of a line; none if it fits none and there are enough.
+    /// The template of an event's text; none if it fits none and there are enough.
     pub(super) fn template_of(
         &mut self,
         session: &mut dyn Session,
         event: &Envelope,
+        text: &str,
     ) -> Result<Option<i64>, StorageError> {
-        self.tokens.read(event.text());
+        self.tokens.read(text);
         if self.tokens.is_empty() {
             return Ok(None);
         }
@@ -206,7 +207,8 @@ fn given_by(session: &mut dyn Session) -> Result<Given, StorageError> {
 
 pub(super) const TEMPLATES: View = View {
     name: "templates",
-    about: "what log lines have in common, the latest seen first",
+    about: "what log lines, and messages that nobody understands, have in common, the latest seen \
+            first",
     columns: columns![
         "last_seen" Time, "template" Text, "count" Number, "first_seen" Time,
         "template_id" Number, "example" Number
