@@ -23,9 +23,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use nightjar::casefile::encode::{Pixels, derived};
+use nightjar::casefile::encode::derived;
 use nightjar::casefile::nodes::Step;
 use nightjar::casefile::persister::{Options, Output, Parent, Persister};
+use nightjar::casefile::pipeline::{Channels, Image};
 use nightjar::casefile::pipelines::{self, NewPipeline};
 use nightjar::casefile::project::{self, NewProject};
 use nightjar::casefile::scans::{self, NewOriginal, Source};
@@ -82,7 +83,7 @@ impl Scene {
     }
 
     /// The picture of this number; no two are the same.
-    fn picture(&self, number: usize, (width, height): (u32, u32)) -> Pixels {
+    fn picture(&self, number: usize, (width, height): (u32, u32)) -> Image {
         let shift = number * 61 % 65_536;
         let mut samples = Vec::with_capacity((width * height * 3) as usize);
         for y in 0..height {
@@ -91,7 +92,9 @@ impl Scene {
             let row = &self.noise[from..from + width as usize * 3];
             samples.extend(row.iter().map(|noise| light.wrapping_add(*noise)));
         }
-        Pixels::Rgb(image::RgbImage::from_raw(width, height, samples).unwrap())
+        Image::new(width, height, Channels::Rgb, samples)
+            .unwrap()
+            .unwrap()
     }
 }
 
@@ -125,7 +128,7 @@ fn persister(path: &Path, durability: Durability) -> Persister {
     })
 }
 
-fn original(persister: &mut Persister, pipeline_id: PipelineId, picture: &Pixels) -> NodeId {
+fn original(persister: &mut Persister, pipeline_id: PipelineId, picture: &Image) -> NodeId {
     let new = NewOriginal {
         source: Source::Import,
         source_ref: None,
@@ -140,7 +143,7 @@ fn original(persister: &mut Persister, pipeline_id: PipelineId, picture: &Pixels
     persister.add_original(&new, &prepared, BENCH).unwrap().1
 }
 
-fn output(parent: Parent, pipeline_id: PipelineId, step_idx: usize, picture: &Pixels) -> Output {
+fn output(parent: Parent, pipeline_id: PipelineId, step_idx: usize, picture: &Image) -> Output {
     Output {
         parent,
         step: Step {

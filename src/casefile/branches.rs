@@ -6,9 +6,9 @@
 //! branch is in no export.
 
 use super::custody::{self, Action, NewEntry};
-use super::encode::Format;
 use super::nodes::{self, Node, branch_path};
 use super::path::BranchPath;
+use super::sniff::Format;
 use super::{
     BranchId, By, CaseError, ImageId, NodeId, ScanId, UnixMillis, inserted, opt_text, scans, text,
 };

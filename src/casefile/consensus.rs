@@ -3,14 +3,15 @@
 //! One reading is never a fact, so a region is read several times, prepared in different ways, and
 //! the letters are voted on. The readings are aligned to the one that is nearest to all others
 //! (least sum of weighted edit distances, Levenshtein); at each of its places the letter with the
-//! most weight wins, and so does "no letter here". A reading weighs ½ + confidence / 2: readers are
-//! sure of words and say 0 of plates, however right they are. Equal weights go to the first reading, and
+//! most weight ([`Reading::weight`]) wins, and so does "no letter here" (J. G. Fiscus, ROVER, 1997). What
+//! others read between two of its places is left out. Equal weights go to the first reading, and
 //! nothing depends on anything but the readings and their order.
 
 /// Most readings that are compared, and most letters of each: they are compared in pairs.
 pub const READINGS_MAX: usize = 32;
-/// Longest line that is compared, in letters; the rest of a longer one is left out.
-pub const LETTERS_MAX: usize = 64;
+/// Longest line that is compared, in letters: a plate, a label, a sign. The rest of a longer one is
+/// left out.
+pub const LETTERS_MAX: usize = 256;
 
 /// One reading.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +20,14 @@ pub struct Reading {
     pub text: String,
     /// How sure the reader is, 0 to 1.
     pub confidence: f64,
+}
+
+impl Reading {
+    /// What the reading counts: ½ + confidence / 2. Readers are sure of words, and say 0 of plates that
+    /// they read right; so every reading counts, and none more than two others together.
+    pub fn weight(&self) -> f64 {
+        0.5 + self.confidence.clamp(0.0, 1.0) / 2.0
+    }
 }
 
 /// One letter of what is agreed on.
@@ -37,6 +46,8 @@ pub struct Letter {
 pub struct Consensus {
     /// Letter by letter.
     pub letters: Vec<Letter>,
+    /// Readings that were compared.
+    pub compared: usize,
 }
 
 impl Consensus {
@@ -61,11 +72,12 @@ pub fn plain(text: &str) -> String {
         .collect()
 }
 
-/// A key for searching: letters that are mistaken for each other are one (O, D and Q for 0, I and L
-/// for 1, S for 5, B for 8, Z for 2, G for 6).
+/// A key for searching: letters and digits of any script in capitals, those that are mistaken for each
+/// other as one (O, D and Q for 0, I and L for 1, S for 5, B for 8, Z for 2, G for 6).
 pub fn folded(text: &str) -> String {
-    plain(text)
-        .chars()
+    text.chars()
+        .filter(|letter| letter.is_alphanumeric())
+        .flat_map(char::to_uppercase)
         .map(|letter| match letter {
             'O' | 'D' | 'Q' => '0',
             'I' | 'L' => '1',
@@ -78,16 +90,14 @@ pub fn folded(text: &str) -> String {
         .collect()
 }
 
-/// What the readings agree on; those beyond [`READINGS_MAX`] and empty ones are left out.
+/// What the readings agree on. Empty ones are left out, and those beyond [`READINGS_MAX`].
 pub fn consensus(readings: &[Reading]) -> Consensus {
     let lines: Vec<(Vec<char>, f64)> = readings
         .iter()
+        .map(|reading| (reading.text.trim(), reading.weight()))
+        .filter(|(line, _)| !line.is_empty())
         .take(READINGS_MAX)
-        .filter(|reading| !reading.text.is_empty())
-        .map(|reading| {
-            let weight = 0.5 + reading.confidence.clamp(0.0, 1.0) / 2.0;
-            (reading.text.chars().take(LETTERS_MAX).collect(), weight)
-        })
+        .map(|(line, weight)| (line.chars().take(LETTERS_MAX).collect(), weight))
         .collect();
     let Some(pivot) = nearest_to_all(&lines) else {
         return Consensus::default();
@@ -103,6 +113,7 @@ pub fn consensus(readings: &[Reading]) -> Consensus {
     }
     Consensus {
         letters: votes.into_iter().filter_map(elected).collect(),
+        compared: lines.len(),
     }
 }
 
@@ -218,6 +229,41 @@ mod tests {
     }
 
     #[test]
+    fn each_character_is_voted_on() {
+        let agreed = of(&[("NJ-48K", 1.0), ("NJ-4BK", 1.0), ("HJ-48K", 1.0)]);
+        assert_eq!(agreed.text(), "NJ-48K");
+        let letters = agreed.letters.iter();
+        let thirds: Vec<_> = letters.map(|letter| (letter.share * 3.0).round()).collect();
+        assert_eq!(thirds, [2.0, 3.0, 3.0, 3.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn lost_and_invented_characters_do_not_shift_the_others() {
+        let agreed = of(&[("AB123CD", 1.0), ("AB23CD", 1.0), ("AB1123CD", 1.0)]);
+        assert_eq!(agreed.text(), "AB123CD");
+    }
+
+    #[test]
+    fn a_sure_reading_outweighs_an_unsure_one_and_never_two() {
+        let one = of(&[("K1", 0.3), ("X1", 0.9)]);
+        assert_eq!(one.text(), "X1");
+        assert!((one.letters[0].share - 0.95 / 1.6).abs() < 1e-9);
+        let two = of(&[("X1", 0.9), ("K1", 0.3), ("K1", 0.3)]);
+        assert_eq!(two.text(), "K1");
+        assert!((two.letters[0].share - 1.3 / 2.25).abs() < 1e-9);
+    }
+
+    #[test]
+    fn empty_readings_take_no_ones_place() {
+        let mut readings = vec![("  ", 1.0); READINGS_MAX];
+        assert_eq!(of(&readings), Consensus::default());
+        readings.push(("AB", 0.0));
+        let agreed = of(&readings);
+        assert_eq!((agreed.text().as_str(), agreed.compared), ("AB", 1));
+        assert_eq!(of(&[("A", 1.0); READINGS_MAX + 1]).compared, READINGS_MAX);
+    }
+
+    #[test]
     fn nothing_read_is_nothing_agreed_on() {
         assert_eq!(of(&[]), Consensus::default());
         assert_eq!(of(&[("", 0.9), ("", 0.0)]).text(), "");
@@ -232,5 +278,20 @@ mod tests {
         assert_eq!(plain(" m-uc 2674."), "MUC2674");
         assert_eq!(folded("DQ-51 GZ"), folded("0O SI 62"));
         assert_ne!(folded("A1"), folded("A7"));
+    }
+
+    #[test]
+    fn look_alikes_fold_to_one_key() {
+        assert_eq!(folded("NJ-O8 lSZ g"), "NJ081526");
+        for (one, other) in [
+            ("ODQ0", "0000"),
+            ("ILil1", "11111"),
+            ("s5", "55"),
+            ("b8", "88"),
+            ("z2g6", "2266"),
+            ("mü-ж", "MÜЖ"),
+        ] {
+            assert_eq!(folded(one), folded(other));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Encoded pictures, once per content, and never changed.
 
-use super::encode::{EncodedImage, Format, ImageKind};
+use super::encode::{EncodedImage, ImageKind};
+use super::sniff::Format;
 use super::{CaseError, ImageId, Sha256Hash, UnixMillis, hash, inserted};
 use crate::storage::{Row, Session, StorageError, all, first};
 use crate::values;

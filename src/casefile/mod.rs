@@ -187,6 +187,12 @@ pub enum CaseError {
     File(#[from] crate::base::fsutil::FsError),
 }
 
+impl From<pipeline::CodecError> for CaseError {
+    fn from(error: pipeline::CodecError) -> Self {
+        Self::Picture(error.to_string())
+    }
+}
+
 impl CaseError {
     /// Nothing has this name.
     pub(crate) fn unknown(what: &'static str, name: impl ToString) -> Self {

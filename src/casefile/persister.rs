@@ -10,7 +10,8 @@ use super::encode::{self, Prepared, Thumb};
 use super::nodes::{self, Step};
 use super::scans::{self, NewOriginal};
 use super::{
-    By, CaseError, CaseFile, ImageId, NodeId, ScanId, UnixMillis, branches, debug, images, thumbs,
+    By, CaseError, CaseFile, ImageId, NodeId, ScanId, UnixMillis, branches, debug, images,
+    pipeline, thumbs,
 };
 use crate::storage::Session;
 use crate::storage::sqlite::Durability;
@@ -107,7 +108,7 @@ impl Persister {
             return Ok(thumb);
         }
         let blob = case.read(|session| images::blob(session, image))?;
-        let thumb = encode::make_thumb(&encode::decode(&blob)?.1, max_dim)?;
+        let thumb = encode::make_thumb(&pipeline::decode(&blob)?, max_dim)?;
         case.write(|session| thumbs::insert(session, image, &thumb))?;
         Ok(thumb)
     }

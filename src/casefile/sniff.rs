@@ -1,29 +1,22 @@
-//! What a picture's first bytes tell: its format and size, without decoding it.
+//! What a picture's first bytes tell: its format, size and resolution, without decoding it.
 //!
 //! A picture is refused by what is said here before any memory is asked for its pixels, so this
 //! module reads only headers, never follows an offset backwards, and takes nothing for granted.
 
-/// The pictures that are taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// ISO/IEC 10918-1.
-    Jpeg,
-    /// ISO/IEC 15948.
-    Png,
-}
+use super::words;
 
-impl Format {
-    /// As the images table writes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Jpeg => "JPG",
-            Self::Png => "PNG",
-        }
+words! {
+    /// The pictures that are taken in.
+    Format {
+        /// ISO/IEC 10918-1.
+        Jpeg = "JPG",
+        /// ISO/IEC 15948.
+        Png = "PNG",
     }
 }
 
-/// Format and size in pixels, as the header states them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Format, size in pixels and resolution, as the header states them.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Header {
     /// The format.
     pub format: Format,
@@ -31,8 +24,12 @@ pub struct Header {
     pub width: u32,
     /// Rows.
     pub height: u32,
+    /// Dots per inch, if it states them.
+    pub dpi: Option<f64>,
 }
 
+/// Metres in an inch.
+pub(super) const INCH_M: f64 = 0.0254;
 const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 /// Every JPEG begins with the marker SOI and another marker.
 const JPEG_START: &[u8] = &[0xFF, 0xD8, 0xFF];
@@ -48,17 +45,18 @@ pub fn format(bytes: &[u8]) -> Option<Format> {
     }
 }
 
-/// Format and size, or nothing when the header is unknown, torn or states an empty picture.
+/// What the header states, or nothing when it is unknown, torn or states an empty picture.
 pub fn header(bytes: &[u8]) -> Option<Header> {
     let format = format(bytes)?;
-    let (width, height) = match format {
-        Format::Png => png_size(bytes)?,
-        Format::Jpeg => jpeg_size(bytes)?,
+    let ((width, height), dpi) = match format {
+        Format::Png => (png_size(bytes)?, png_dpi(bytes)),
+        Format::Jpeg => (jpeg_size(bytes)?, jfif_dpi(bytes)),
     };
     (width > 0 && height > 0).then_some(Header {
         format,
         width,
         height,
+        dpi,
     })
 }
 
@@ -71,6 +69,39 @@ fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
         Some((number(8)?, number(12)?))
     } else {
         None
+    }
+}
+
+/// The chunk pHYs, which stands before the first IDAT: dots across, dots down, unit (1: per metre).
+fn png_dpi(bytes: &[u8]) -> Option<f64> {
+    let mut rest = bytes.get(PNG_SIGNATURE.len()..)?;
+    loop {
+        let length = u32::from_be_bytes(*rest.first_chunk()?) as usize;
+        let body = rest.get(8..)?;
+        match &rest[4..8] {
+            b"pHYs" => {
+                let across = u32::from_be_bytes(*body.first_chunk()?);
+                return (*body.get(8)? == 1).then(|| f64::from(across) * INCH_M);
+            }
+            b"IDAT" | b"IEND" => return None,
+            // A checksum stands behind the body.
+            _ => rest = body.get(length.checked_add(4)?..)?,
+        }
+    }
+}
+
+/// The segment APP0 right behind the SOI: its length, "JFIF\0", version, unit (1: per inch, 2: per
+/// centimetre), dots across.
+fn jfif_dpi(bytes: &[u8]) -> Option<f64> {
+    let header = bytes.get(..18)?;
+    if header[2..4] != [0xFF, 0xE0] || header[6..11] != *b"JFIF\0" {
+        return None;
+    }
+    let density = f64::from(u16::from_be_bytes([header[14], header[15]]));
+    match header[13] {
+        1 => Some(density),
+        2 => Some(density * 2.54),
+        _ => None,
     }
 }
 
@@ -137,14 +168,38 @@ mod tests {
     fn sizes_are_read_from_headers_alone() {
         let read = header(JPEG).unwrap();
         assert_eq!(
-            (read.format.name(), read.width, read.height),
+            (read.format.word(), read.width, read.height),
             ("JPG", 640, 480)
         );
         let read = header(&png(70_000, 3)).unwrap();
         assert_eq!(
-            (read.format.name(), read.width, read.height),
+            (read.format.word(), read.width, read.height),
             ("PNG", 70_000, 3)
         );
+    }
+
+    #[test]
+    fn resolutions_are_read_from_headers_alone() {
+        let mut jfif = vec![0xff, 0xd8, 0xff, 0xe0, 0, 16];
+        jfif.extend(b"JFIF\0\x01\x02\x01\x00\x60\x00\x60\0\0");
+        jfif.extend(&JPEG[2..]);
+        assert_eq!(header(&jfif).unwrap().dpi, Some(96.0));
+        jfif[13] = 2;
+        assert_eq!(header(&jfif).unwrap().dpi, Some(96.0 * 2.54));
+        jfif[13] = 0;
+        assert_eq!(header(&jfif).unwrap().dpi, None);
+        assert_eq!(header(JPEG).unwrap().dpi, None);
+
+        let mut known = png(5, 5);
+        known.extend([8, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let unknown = [&known[..], b"\0\0\0\0IDAT"].concat();
+        known.extend(b"\0\0\0\x01tEXtx\0\0\0\0\0\0\0\x09pHYs");
+        known.extend([0, 0, 0x2e, 0x23, 0, 0, 0, 1, 1]);
+        assert_eq!(header(&known).unwrap().dpi, Some(11_811.0 * INCH_M));
+        assert_eq!(header(&unknown).unwrap().dpi, None);
+        // Without a unit it is a ratio of sides.
+        *known.last_mut().unwrap() = 0;
+        assert_eq!(header(&known).unwrap().dpi, None);
     }
 
     #[test]

@@ -6,7 +6,8 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::{CaseError, Sha256Hash, custody, encode, images, project, seal, timeline};
+use super::sniff::{self, Header};
+use super::{CaseError, Sha256Hash, custody, images, project, seal, timeline};
 use crate::base::ids::hex;
 use crate::storage::{Session, all};
 
@@ -113,15 +114,19 @@ fn pictures(session: &mut dyn Session, findings: &mut Findings) -> Result<(), Ca
         findings.bytes += bytes.len() as u64;
         let found: Sha256Hash = Sha256::digest(bytes).into();
         let id = image.id;
+        let stated = Header {
+            format: image.format,
+            width: image.width,
+            height: image.height,
+            dpi: image.dpi,
+        };
         if found != image.sha256 {
             findings.problems.push(format!(
                 "the bytes of image {id} were changed: their SHA-256 is {}, not {}",
                 hex(&found),
                 hex(&image.sha256)
             ));
-        } else if encode::header(bytes)
-            != Some((image.format, image.width, image.height, image.dpi))
-        {
+        } else if sniff::header(bytes) != Some(stated) {
             findings.problems.push(format!(
                 "format, size or resolution of image {id} are told wrongly"
             ));

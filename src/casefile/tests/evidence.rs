@@ -165,7 +165,7 @@ fn a_reading_is_found_however_it_was_read_and_a_confirmation_has_a_name() {
     let consensus = &found[1];
     assert_eq!((consensus.text.as_str(), consensus.run_count), ("NJ48K", 2));
     let support: Vec<f64> = serde_json::from_str(&consensus.support_json).unwrap();
-    assert!((support[3] - 0.9 / 1.3).abs() < 1e-9, "{support:?}");
+    assert!((support[3] - 0.95 / 1.65).abs() < 1e-9, "{support:?}");
     assert!(rig.read(|s| readings::find(s, "XY")).is_empty());
     assert!(rig.read(|s| readings::find(s, " - ")).is_empty());
 
@@ -182,6 +182,30 @@ fn a_reading_is_found_however_it_was_read_and_a_confirmation_has_a_name() {
         .case
         .write(|s| readings::confirm(s, scan, &path("A"), "NJ48K", nobody));
     assert!(unnamed.unwrap_err().to_string().contains("name"));
+}
+
+#[test]
+fn a_pass_without_confidence_counts_and_one_without_text_does_not() {
+    let mut rig = Rig::new();
+    let (scan, root) = rig.original(1);
+    let a = rig.grow(root, Some("A"), 2).unwrap();
+    rig.end(a);
+    for text in ["", "NJ48K"] {
+        rig.write(|session| {
+            let run = ocr_runs::request(session, scan, &path("A"), &TESSERACT, 1)?;
+            let result = serde_json::json!({ "text": text, "confidence": 0.0 });
+            ocr_runs::finish(session, run, &result.to_string(), 2)?;
+            Ok(())
+        });
+        let made = rig.write(|session| readings::make(session, scan, &path("A"), MARA));
+        assert_eq!(made.is_some(), !text.is_empty(), "{text:?}");
+    }
+    let made = rig.read(|session| readings::of_branch(session, scan, &path("A")));
+    let told: Vec<_> = made
+        .iter()
+        .map(|reading| (reading.text.as_str(), reading.run_count))
+        .collect();
+    assert_eq!(told, [("NJ48K", 1)]);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 
 use sha2::{Digest as _, Sha256};
 
-use super::super::encode::{EncodedImage, Format, ImageKind};
+use super::super::encode::{EncodedImage, ImageKind};
+use super::super::sniff::Format;
 use super::super::verify;
 use super::*;
 

@@ -15,9 +15,10 @@ mod workers;
 
 use std::path::{Path, PathBuf};
 
-use super::encode::{self, Pixels, Prepared};
+use super::encode::{self, Prepared};
 use super::nodes::{self, Node, Step};
 use super::path::BranchPath;
+use super::pipeline::{Channels, Image};
 use super::pipelines::{self, NewPipeline};
 use super::project::NewProject;
 use super::scans::{self, NewOriginal, Source};
@@ -170,10 +171,19 @@ fn grow(
     nodes::insert(session, parent, &step, (image, &prepared.image), MARA.at_ms)
 }
 
-fn pixels(shade: u8) -> Pixels {
-    Pixels::Gray(image::GrayImage::from_fn(9, 7, |x, y| {
-        image::Luma([shade.wrapping_mul(37).wrapping_add((x * y) as u8)])
-    }))
+/// A gray picture, each pixel by its place.
+pub(super) fn gray(width: u32, height: u32, value: impl Fn(u32, u32) -> u8) -> Image {
+    let value = &value;
+    let pixels = (0..height).flat_map(|y| (0..width).map(move |x| value(x, y)));
+    Image::new(width, height, Channels::Gray, pixels.collect())
+        .unwrap()
+        .unwrap()
+}
+
+fn pixels(shade: u8) -> Image {
+    gray(9, 7, |x, y| {
+        shade.wrapping_mul(37).wrapping_add((x * y) as u8)
+    })
 }
 
 fn picture(shade: u8) -> Prepared {

@@ -134,7 +134,7 @@ fn an_import_keeps_the_bytes_that_came() {
     let mut rig = Rig::new();
     let mut jpeg = Vec::new();
     image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 55)
-        .encode(pixels(3).samples(), 9, 7, image::ExtendedColorType::L8)
+        .encode(pixels(3).pixels(), 9, 7, image::ExtendedColorType::L8)
         .unwrap();
     jpeg.extend(b"maker's notes behind the end");
     let (new, prepared) = (import(rig.pipeline), original(jpeg.clone()).unwrap());

@@ -28,11 +28,9 @@ fn output(parent: Parent, step: Step, shade: u8, ends: bool) -> Output {
 }
 
 /// A picture that no other worker and no other round makes.
-fn unlike(worker: u32, round: u32) -> Pixels {
-    Pixels::Gray(image::GrayImage::from_fn(4, 4, |x, y| {
-        let number = worker * 100_000 + round;
-        image::Luma([(number >> (4 * ((x + 4 * y) % 8))) as u8])
-    }))
+fn unlike(worker: u32, round: u32) -> Image {
+    let number = worker * 100_000 + round;
+    gray(4, 4, |x, y| (number >> (4 * ((x + 4 * y) % 8))) as u8)
 }
 
 #[test]
