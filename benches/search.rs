@@ -2,8 +2,8 @@
 //! FOLDER LINES`.
 //!
 //! Fills a database with so many lines through the real writer, searches for a phrase that stands in
-//! half of them and for a word that stands in ten, and reads pages of 100 rows by time and by
-//! conditions; prints p50 and p99 of each as JSON.
+//! half of them and for a word that stands in ten, and reads pages of 100 rows by time, by
+//! conditions and by entity (a host that all lines name, an address that some do); prints p50 and p99 of each as JSON.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::path::Path;
@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 use nightjar::base::clock::{Clock, SECOND_NS};
 use nightjar::base::shutdown::Shutdown;
 use nightjar::event::NewEvent;
+use nightjar::event::entity::{Entity, EntityType};
 use nightjar::event::system::{Level, LogWritten};
 use nightjar::storage::sqlite::{Database, Durability};
+use nightjar::store::entity::{EntityStore as _, SqlEntityStore, TimelineQuery};
 use nightjar::store::log::{EventQuery, LogStore as _, Logs, Search};
 use nightjar::writer::{self, Submission, sabotage::Sabotage};
 
@@ -150,6 +152,22 @@ fn measure(folder: &Path, lines: usize) {
             EventQuery {
                 text: Some("failed password".into()),
                 until: middle,
+                ..page.clone()
+            },
+        ),
+        (
+            "host",
+            EventQuery {
+                entity: Some(uuid(EntityType::Host, "heron")),
+                until: middle,
+                ..page.clone()
+            },
+        ),
+        (
+            "address",
+            EventQuery {
+                entity: Some(uuid(EntityType::Ip, "203.0.113.8")),
+                until: middle,
                 ..page
             },
         ),
@@ -159,7 +177,21 @@ fn measure(folder: &Path, lines: usize) {
             timed(|| logs.query_events(&query).unwrap().events.len()),
         );
     }
+    let mut entities = SqlEntityStore::new(Database::open_reader(&path).unwrap());
+    let query = TimelineQuery {
+        limit: 100,
+        ..TimelineQuery::default()
+    };
+    let heron = uuid(EntityType::Host, "heron");
+    told.insert(
+        "timeline".into(),
+        timed(|| entities.get_timeline(heron, &query).unwrap().events.len()),
+    );
     println!("{}", serde_json::Value::Object(told));
+}
+
+fn uuid(kind: EntityType, name: &str) -> uuid::Uuid {
+    Entity::new(kind, name).unwrap().uuid()
 }
 
 /// Half and 99 of a hundred, milliseconds, and how many rows came.
