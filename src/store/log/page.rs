@@ -1,9 +1,14 @@
 //! A page of the one stream: each table is walked by the most selective condition that has an index,
 //! the other conditions are looked at row by row, and both are merged.
 
+use std::cmp::Reverse;
+
 use super::sql::{self, Walk};
 use super::walk::{Course, Key, Walked, merge};
-use super::{Cursor, EventQuery, LogStoreError, PAGE_MAX, Page, SEVERITY_MAX, Table, least_level};
+use super::{
+    Cursor, EventQuery, LogStoreError, PAGE_MAX, Page, SEVERITY_MAX, StoredEvent, Table,
+    least_level,
+};
 use crate::base::clock::UnixNanos;
 use crate::read_model::entities::links::{Link, Links, positions_of};
 use crate::storage::{Session, StorageError, Value, all, first, search};
@@ -80,6 +85,11 @@ pub(super) fn read(
         phrase: phrase.flatten(),
     };
     let limit = query.limit as usize;
+    if let Some(entity) = conditions.entity
+        && conditions.phrase.is_none()
+    {
+        return of_entity(session, query, &mut conditions, entity, bounds);
+    }
     let lines = lines(session, query, &mut conditions, bounds)?;
     let moments = moments(session, query, &mut conditions, bounds)?;
     let (events, next, stopped) = merge(lines, moments, limit, |event| (event.at, event.position));
@@ -106,32 +116,64 @@ fn validate(query: &EventQuery) -> Result<(), LogStoreError> {
     }
 }
 
+/// A page of what names an entity. Lines and moments are looked for together, so that neither is
+/// looked for farther back than the page reaches.
+fn of_entity(
+    session: &mut dyn Session,
+    query: &EventQuery,
+    conditions: &mut Conditions,
+    entity: i64,
+    bounds: Bounds,
+) -> Result<Page, LogStoreError> {
+    let (at, position) = conditions.from;
+    let mut links = Links::of(entity, conditions.since, Link { at, position });
+    let limit = query.limit as usize;
+    let most = bounds.rounds.last().copied().unwrap_or(i64::MAX);
+    let mut events = Vec::new();
+    let mut stopped_at = None;
+    let (mut step, mut looked_at) = (limit + 1, 0);
+    while events.len() <= limit && stopped_at.is_none() {
+        let found = links.next(session, step)?;
+        let positions = positions_of(&found);
+        let from = events.len();
+        if conditions.fit_lines(session, query)? {
+            events.extend(conditions.at(session, Table::Lines, &positions)?);
+        }
+        if conditions.fit_moments(query) {
+            events.extend(conditions.at(session, Table::Moments, &positions)?);
+        }
+        events[from..].sort_by_key(|event: &StoredEvent| Reverse((event.at, event.position)));
+        let Some(last) = found.last().filter(|_| found.len() == step) else {
+            break;
+        };
+        looked_at += found.len() as i64;
+        stopped_at = (looked_at >= most).then_some((last.at, last.position));
+        step = (step * 2).min(LINKS_AT_ONCE);
+    }
+    let next = if events.len() > limit {
+        events.truncate(limit);
+        stopped_at = None;
+        events.last().map(|last| (last.at, last.position))
+    } else {
+        stopped_at
+    };
+    Ok(Page {
+        events,
+        next: next.map(|key| Cursor::behind(query, key)),
+        stopped: stopped_at.is_some(),
+    })
+}
+
 fn lines(
     session: &mut dyn Session,
     query: &EventQuery,
     conditions: &mut Conditions,
     bounds: Bounds,
 ) -> Result<Walked, StorageError> {
-    if conditions
-        .source_type
-        .as_deref()
-        .is_some_and(|kind| kind != "log")
-    {
+    if !conditions.fit_lines(session, query)? {
         return Ok(Walked::default());
     }
-    if let Some(source) = &conditions.source_id {
-        let stream = format!("log/{source}");
-        conditions.line_source = first(session, sql::SOURCE, values![&stream], |row| row.int(0))?;
-        if conditions.line_source.is_none() {
-            return Ok(Walked::default());
-        }
-    }
-    conditions.severity = least_level(query.min_severity);
     let is_rare = is_rare(session, sql::COUNT_LINES, conditions, bounds.rare)?;
-    if let Some(entity) = conditions.entity.filter(|_| !is_rare) {
-        let table = (Table::Lines, sql::LINES_AT);
-        return conditions.walk_links(session, entity, table, bounds, query.limit);
-    }
     let (walk, whole) = match conditions {
         _ if is_rare => (&sql::LINES_WITH_WORDS, true),
         Conditions {
@@ -163,16 +205,10 @@ fn moments(
     conditions: &mut Conditions,
     bounds: Bounds,
 ) -> Result<Walked, StorageError> {
-    // Moments have no template.
-    if conditions.template.is_some() {
+    if !conditions.fit_moments(query) {
         return Ok(Walked::default());
     }
-    conditions.severity = i64::from(query.min_severity);
     let is_rare = is_rare(session, sql::COUNT_MOMENTS, conditions, bounds.rare)?;
-    if let Some(entity) = conditions.entity.filter(|_| !is_rare) {
-        let table = (Table::Moments, sql::MOMENTS_AT);
-        return conditions.walk_links(session, entity, table, bounds, query.limit);
-    }
     let (walk, whole) = match conditions {
         _ if is_rare => (&sql::MOMENTS_WITH_WORDS, true),
         Conditions {
@@ -212,6 +248,51 @@ fn is_rare(
 }
 
 impl Conditions {
+    /// Makes them those of lines; whether there can be any.
+    fn fit_lines(
+        &mut self,
+        session: &mut dyn Session,
+        query: &EventQuery,
+    ) -> Result<bool, StorageError> {
+        if self
+            .source_type
+            .as_deref()
+            .is_some_and(|kind| kind != "log")
+        {
+            return Ok(false);
+        }
+        self.severity = least_level(query.min_severity);
+        let Some(source) = &self.source_id else {
+            return Ok(true);
+        };
+        let stream = format!("log/{source}");
+        self.line_source = first(session, sql::SOURCE, values![&stream], |row| row.int(0))?;
+        Ok(self.line_source.is_some())
+    }
+
+    /// Makes them those of moments; whether there can be any. Moments have no template.
+    fn fit_moments(&mut self, query: &EventQuery) -> bool {
+        self.severity = i64::from(query.min_severity);
+        self.template.is_none()
+    }
+
+    /// The rows of a table at positions that are known to name the entity.
+    fn at(
+        &self,
+        session: &mut dyn Session,
+        table: Table,
+        positions: &str,
+    ) -> Result<Vec<StoredEvent>, StorageError> {
+        let mut values = self.values((self.since, i64::MIN), i64::MAX, table);
+        values[ENTITY_AT] = Value::Null;
+        values.push(positions.into());
+        let statement = match table {
+            Table::Lines => sql::LINES_AT,
+            Table::Moments => sql::MOMENTS_AT,
+        };
+        all(session, statement, &values, |row| table.event(row))
+    }
+
     /// Walks; one without rounds looks at no row that is not wanted, but for those that it sorts.
     fn walk(
         &self,
@@ -230,49 +311,6 @@ impl Conditions {
             bind: &|low, many| self.values(low, many, table),
         };
         course.walk(session, rounds)
-    }
-
-    /// Walks over what names an entity: first as much as a page may need, then twice as much, until
-    /// as many links were looked at as a walk looks at rows.
-    fn walk_links(
-        &self,
-        session: &mut dyn Session,
-        entity: i64,
-        (table, statement): (Table, &'static str),
-        bounds: Bounds,
-        limit: u32,
-    ) -> Result<Walked, StorageError> {
-        let (at, position) = self.from;
-        let mut links = Links::of(entity, self.since, Link { at, position });
-        // One more, to know whether there are more.
-        let wanted = limit as usize + 1;
-        let most = bounds.rounds.last().copied().unwrap_or(i64::MAX);
-        let mut walked = Walked::default();
-        let (mut step, mut looked_at) = (wanted, 0);
-        loop {
-            let found = links.next(session, step)?;
-            let positions = positions_of(&found);
-            let missing = (wanted - walked.rows.len()) as i64;
-            let mut values = self.values((self.since, i64::MIN), missing, table);
-            // That they name it is known.
-            values[ENTITY_AT] = Value::Null;
-            values.push((&positions).into());
-            walked
-                .rows
-                .extend(all(session, statement, &values, |row| table.event(row))?);
-            looked_at += found.len() as i64;
-            let Some(last) = found.last().filter(|_| found.len() == step) else {
-                return Ok(walked);
-            };
-            if walked.rows.len() == wanted {
-                return Ok(walked);
-            }
-            if looked_at >= most {
-                walked.stopped_at = Some((last.at, last.position));
-                return Ok(walked);
-            }
-            step = (step * 2).clamp(1, LINKS_AT_ONCE);
-        }
     }
 
     /// The values of a walk, in the order of [`sql`].
